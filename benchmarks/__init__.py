@@ -1,0 +1,1 @@
+"""How fast each stage and the whole gateway is, beside what a user would write himself."""

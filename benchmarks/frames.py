@@ -1,0 +1,17 @@
+"""Real frames for the benchmarks: the photographs of ``demo/photos``, 1280x720, about 130 kB each."""
+
+from pathlib import Path
+
+PHOTOS = Path(__file__).parents[1] / "demo" / "photos"
+
+
+def load_frames(folder: Path = PHOTOS) -> list[bytes]:
+    """The JPEGs of a folder, by name.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    frames = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
+    if not frames:
+        raise FileNotFoundError(f"{folder}: no .jpg in it")
+    return frames

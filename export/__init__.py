@@ -1,0 +1,1 @@
+"""Trained network to engine: the ONNX file, its manifest, its checks."""

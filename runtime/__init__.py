@@ -1,0 +1,1 @@
+"""One frame in, one decision out; and the entry points ``serve`` and ``assess``."""

@@ -1,0 +1,86 @@
+"""A judgement as the JSON that consumers read: schema ``framegate/decision/1``."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import FrameError
+from runtime.heads import Quality, Result, Utility
+from runtime.manifest import Manifest
+from runtime.pipeline import Judgement
+from runtime.policy import Policy
+
+SCHEMA = "framegate/decision/1"
+DEAD_LETTER_SCHEMA = "framegate/dead-letter/1"
+DECIMALS = 6
+
+
+def load_schema() -> dict[str, Any]:
+    """The published JSON Schema of a decision."""
+    schema: dict[str, Any] = json.loads((Path(__file__).parent / "schemas" / "decision-1.json").read_text())
+    return schema
+
+
+class Decisions:
+    """Makes decisions of one set of engines under one policy."""
+
+    def __init__(self, manifests: Iterable[Manifest], policy: Policy) -> None:
+        manifests = list(manifests)
+        self._policy = policy
+        self._digests = ",".join(manifest.digest for manifest in manifests)
+        self._engines = [
+            {field: getattr(manifest, field) for field in ("name", "version", "digest", "precision")}
+            for manifest in manifests
+        ]
+
+    def id(self, *source: object) -> str:
+        """The same for the same frame and engines, however often it is delivered: 32 hex digits."""
+        text = "\n".join([*(str(part) for part in source), self._digests])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def make(
+        self, judgement: Judgement, *, id_: str, stream: str | None, source: Mapping[str, Any], frame_id: str
+    ) -> dict[str, Any]:
+        """The decision of one frame; the caller adds ``age_ms`` and ``latency_ms`` where it knows them."""
+        decision: dict[str, Any] = {
+            "schema": SCHEMA,
+            "id": id_,
+            "stream": stream,
+            "source": dict(source),
+            "frame": {"id": frame_id, "width": judgement.width, "height": judgement.height},
+            "engines": self._engines,
+            "verdict": judgement.verdict,
+            "reasons": judgement.reasons,
+        }
+        for kind, result in judgement.results.items():
+            decision[kind] = self._fields(result)
+        return decision
+
+    def _fields(self, result: Result) -> dict[str, Any]:
+        match result:
+            case Utility(score):
+                return {"score": round(score, DECIMALS), "threshold": self._policy.min_utility}
+            case Quality(mos, std, distribution):
+                return {
+                    "mos": round(mos, DECIMALS),
+                    "std": round(std, DECIMALS),
+                    "distribution": [round(share, DECIMALS) for share in distribution],
+                    "threshold": self._policy.min_mos,
+                }
+
+
+def dead_letter(source: Mapping[str, Any], error: FrameError) -> dict[str, Any]:
+    """What is printed of a picture that cannot be judged (in Kafka, headers say it)."""
+    return {
+        "schema": DEAD_LETTER_SCHEMA,
+        "source": dict(source),
+        "reason": str(error.reason),
+        "detail": error.detail,
+    }
+
+
+def to_json(document: Mapping[str, Any]) -> bytes:
+    """Compact UTF-8; a NaN is a bug, not a number."""
+    return json.dumps(document, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()

@@ -1,0 +1,220 @@
+"""From a record's bytes to upright RGB pixels. ``docs/pictures.md`` lists what becomes of each kind of picture."""
+
+import os
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from runtime.errors import ConfigError, FrameError, Reason
+from runtime.header import PNG_SIGNATURE, Header, png_chunks, read_header
+from runtime.opencv import cv2
+from runtime.scratch import Scratch
+
+Pixels = NDArray[np.uint8]
+
+MAX_PIXELS = 33_177_600
+"""8K UHD, 7680 x 4320: 100 MB of RGB in each thread that decodes one."""
+MAX_SIDE = 65_535
+"""What a JPEG can say; a PNG can claim 2**31."""
+MAX_SCANS = 64
+"""A progressive JPEG has about ten; each is a pass over the whole picture, for as little as 20 bytes."""
+MAX_PADDING = 4096
+"""Bytes between the last pixel and the end marker: some cameras fill a buffer. More speaks of lost data."""
+
+_OPENCV_PIXELS = 2**30
+_OPENCV_LIMITS = {
+    "OPENCV_IO_MAX_IMAGE_WIDTH": lambda max_pixels: min(max_pixels, MAX_SIDE),
+    "OPENCV_IO_MAX_IMAGE_HEIGHT": lambda max_pixels: min(max_pixels, MAX_SIDE),
+    "OPENCV_IO_MAX_IMAGE_PIXELS": lambda max_pixels: max_pixels,
+}
+
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
+_SAMPLINGS = {b"\x11", b"\x22", *(bytes([luma, 0x11, 0x11]) for luma in (0x11, 0x21, 0x12, 0x22, 0x41, 0x14))}
+# libjpeg-turbo's words, from simplejpeg's ValueError. It tells the first fault it meets, in the bytes' order.
+_ENDS_EARLY = "Premature end of JPEG file"
+_ODD_REVISION = "Warning: unknown JFIF revision"
+_PADDING = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
+
+_PNG_KNOWN = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Pixels (height, width, 3), uint8 RGB, C-contiguous, upright; ``width`` and ``height`` at full size.
+
+    The pixels lie in the decoding thread's scratch: valid until that thread decodes again.
+    """
+
+    pixels: Pixels
+    width: int
+    height: int
+
+
+class Decoder:
+    """Decodes JPEG and PNG of at most ``max_pixels`` pixels. Any number of threads may share one.
+
+    Raises:
+        ConfigError: ``max_pixels``, or a limit of OpenCV's own in the environment, contradicts the other.
+    """
+
+    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
+        _check_limits(max_pixels)
+        self._max_pixels = max_pixels
+        self._scratch = Scratch()
+
+    def decode(self, value: bytes | None, least: tuple[int, int] | None = None) -> Picture:
+        """Decode a record's value.
+
+        Args:
+            value: the encoded picture.
+            least: height and width, upright, that the decoded picture must keep; a JPEG may then be decoded at
+                1/2, 1/4 or 1/8 (each side rounded up). None: full size.
+
+        Raises:
+            FrameError: EMPTY, TOO_LARGE (known before a pixel is decoded), UNSUPPORTED, TRUNCATED, UNDECODABLE.
+        """
+        if not value:
+            raise FrameError(Reason.EMPTY, "a tombstone or a value of no bytes")
+        header = read_header(value)
+        self._check_size(header)
+        pixels = self._jpeg(value, header, least) if header.format == "jpeg" else _png(value, header)
+        height, width = header.upright_size
+        return Picture(self._upright(pixels, header), width, height)
+
+    def _check_size(self, header: Header) -> None:
+        size = f"{header.width} x {header.height}"
+        if header.width * header.height > self._max_pixels:
+            raise FrameError(Reason.TOO_LARGE, f"{size} pixels; at most {self._max_pixels} in all are allowed")
+        if max(header.width, header.height) > MAX_SIDE:
+            raise FrameError(Reason.TOO_LARGE, f"{size} pixels; a side may have {MAX_SIDE}")
+
+    def _jpeg(self, value: bytes, header: Header, least: tuple[int, int] | None) -> Pixels:
+        if not header.single_scan and value.count(_SCAN) > MAX_SCANS:
+            raise FrameError(Reason.UNSUPPORTED, f"a JPEG of more than {MAX_SCANS} scans")
+        factor = _shrink_factor(header, least)
+        shape = (-(-header.height // factor), -(-header.width // factor), 4 if header.components == 4 else 3)
+        pixels = self._scratch.array("decoded", shape)
+        fault = _decode_jpeg(value, pixels, factor)
+        if fault.startswith(_ODD_REVISION):  # harmless, but it hides what comes after it
+            fault = _decode_jpeg(re.sub(rb"JFIF\0.", b"JFIF\0\1", value, count=1, flags=re.DOTALL), pixels, factor)
+        if fault.startswith(_ENDS_EARLY):
+            fault = _decode_jpeg(value + _END, pixels, factor) and fault
+        if fault:
+            raise _jpeg_error(fault, header)
+        return pixels if shape[2] == 3 else self._without_ink(pixels)
+
+    def _without_ink(self, inverted: Pixels) -> Pixels:
+        """CMYK as Adobe stores it, 255 for no ink, to RGB."""
+        rgb = self._scratch.array("rgb", (*inverted.shape[:2], 3))
+        light = inverted[..., :3].astype(np.uint16) * inverted[..., 3:]
+        np.copyto(rgb, (light + np.uint16(127)) // np.uint16(255), casting="unsafe")
+        return rgb
+
+    def _upright(self, pixels: Pixels, header: Header) -> Pixels:
+        if header.orientation == 1:
+            return pixels
+        height, width = pixels.shape[:2]
+        upright = self._scratch.array("upright", (width, height, 3) if header.sideways else pixels.shape)
+        _TURNS[header.orientation](pixels, upright)
+        return upright
+
+
+def _transverse(stored: Pixels, upright: Pixels) -> None:
+    cv2.transpose(stored, dst=upright)
+    cv2.flip(upright, -1, dst=upright)
+
+
+_TURNS: dict[int, Callable[[Pixels, Pixels], object]] = {
+    2: lambda stored, upright: cv2.flip(stored, 1, dst=upright),
+    3: lambda stored, upright: cv2.rotate(stored, cv2.ROTATE_180, dst=upright),
+    4: lambda stored, upright: cv2.flip(stored, 0, dst=upright),
+    5: lambda stored, upright: cv2.transpose(stored, dst=upright),
+    6: lambda stored, upright: cv2.rotate(stored, cv2.ROTATE_90_CLOCKWISE, dst=upright),
+    7: _transverse,
+    8: lambda stored, upright: cv2.rotate(stored, cv2.ROTATE_90_COUNTERCLOCKWISE, dst=upright),
+}
+
+
+def _check_limits(max_pixels: int) -> None:
+    if not 0 < max_pixels <= _OPENCV_PIXELS:
+        raise ConfigError(f"max_pixels is {max_pixels}; it must lie in 1..{_OPENCV_PIXELS}")
+    for name, needed in _OPENCV_LIMITS.items():
+        text = os.environ.get(name, "")
+        if text and not (text.isdecimal() and int(text) >= needed(max_pixels)):
+            raise ConfigError(f"the environment's {name}={text} is below max_pixels={max_pixels}: unset it")
+
+
+def _shrink_factor(header: Header, least: tuple[int, int] | None) -> int:
+    """The strongest of 8, 4, 2 whose halvings (odd rows and columns left out) keep both sides >= ``least``."""
+    if least is None:
+        return 1
+    height, width = header.upright_size
+    return next((f for f in (8, 4, 2) if height // f >= least[0] and width // f >= least[1]), 1)
+
+
+def _decode_jpeg(value: bytes, pixels: Pixels, factor: int) -> str:
+    """Decode into ``pixels``; returns libjpeg's complaint, or nothing. The pixels are complete either way."""
+    height, width, components = pixels.shape
+    try:
+        simplejpeg.decode_jpeg(  # type: ignore[no-untyped-call]
+            value,
+            colorspace="RGB" if components == 3 else "CMYK",
+            min_height=height if factor > 1 else 0,
+            min_width=width if factor > 1 else 0,
+            min_factor=factor,
+            buffer=pixels,
+        )
+    except ValueError as error:
+        padding = _PADDING.match(str(error))
+        return "" if padding and int(padding[1]) <= MAX_PADDING else str(error)
+    return ""
+
+
+def _jpeg_error(fault: str, header: Header) -> FrameError:
+    if fault.startswith(_ENDS_EARLY):
+        return FrameError(Reason.TRUNCATED, "the JPEG ends before its picture does")
+    if "subsampling" in fault and header.sampling not in _SAMPLINGS:
+        return FrameError(Reason.UNSUPPORTED, f"a JPEG of the unusual sampling {header.sampling.hex()}")
+    return FrameError(Reason.UNDECODABLE, f"the JPEG is corrupt: {fault}")
+
+
+def _png(value: bytes, header: Header) -> Pixels:
+    essence = np.frombuffer(_png_essence(value, header), np.uint8)
+    try:
+        pixels = cv2.imdecode(essence, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise FrameError(Reason.UNDECODABLE, f"the PNG is corrupt: {error.err}") from error
+    if pixels is None or pixels.shape != (header.height, header.width, 3):
+        raise FrameError(Reason.UNDECODABLE, "the PNG is corrupt: its data do not give the picture it claims")
+    return np.ascontiguousarray(pixels, np.uint8)
+
+
+def _png_essence(value: bytes, header: Header) -> bytes:
+    """The PNG without what its pixels do not depend on: comments, profiles, transparency, animation.
+
+    libpng prints its opinion of such chunks to standard error, where nobody can stop it.
+    """
+    kept, kinds = [PNG_SIGNATURE], set()
+    for kind, start, end in png_chunks(value):
+        critical = not kind[0] & 0x20
+        if critical and kind not in _PNG_KNOWN:
+            raise FrameError(Reason.UNSUPPORTED, f"a PNG with the critical chunk {kind!r}")
+        if critical:
+            kept.append(_checked(value[start:end], kind))
+            kinds.add(kind)
+    if b"IEND" not in kinds:
+        raise FrameError(Reason.TRUNCATED, f"the PNG ends after {len(value)} bytes, without its end chunk")
+    if b"IDAT" not in kinds or (header.palette and b"PLTE" not in kinds):
+        raise FrameError(Reason.UNDECODABLE, "the PNG lacks its data or its palette")
+    return b"".join(kept)
+
+
+def _checked(chunk: bytes, kind: bytes) -> bytes:
+    if zlib.crc32(memoryview(chunk)[4:-4]) != int.from_bytes(chunk[-4:], "big"):
+        raise FrameError(Reason.UNDECODABLE, f"the PNG is corrupt: the checksum of a chunk {kind!r} is wrong")
+    return chunk

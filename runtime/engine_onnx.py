@@ -1,0 +1,121 @@
+"""ONNX Runtime behind the engine interface."""
+
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from runtime.engine import Arrays, Provider
+from runtime.errors import EngineError, InferenceError
+from runtime.manifest import METADATA_KEY, Manifest, parse_manifest
+
+PROVIDERS: dict[Provider, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+TENSOR_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)", "float16": "tensor(float16)"}
+
+CHUNK = 4
+"""Frames in one run on the CPU: larger batches are not faster there (their activations leave the cache), and
+small ones spread evenly over the workers. Measured by ``python -m benchmarks engine``."""
+
+
+class OnnxEngine:
+    """One session, run from many threads at once on the CPU, each run on one core.
+
+    A session with threads of its own spins while it waits and fights decoding for the cores; sessions that
+    run inline in our workers leave nothing idle and nothing spinning.
+
+    Raises:
+        EngineError: not an ONNX file, no manifest, inputs or outputs that differ from it, or a provider that
+            is not there.
+    """
+
+    def __init__(self, path: Path, *, provider: Provider, workers: Executor, threads: int) -> None:
+        self._path = path
+        self._session = _open_session(path, provider)
+        self.manifest = _read_manifest(self._session, path)
+        _check_signature(self._session, self.manifest, path)
+        self._outputs = [head.output for head in self.manifest.heads]
+        self._workers = workers if provider == "cpu" and threads > 1 else None
+
+    def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """See ``Engine``."""
+        if self._workers is None:
+            return dict(zip(self._outputs, self._run(inputs), strict=True))
+        size = len(next(iter(inputs.values())))
+        chunks = [
+            {name: array[start : start + CHUNK] for name, array in inputs.items()} for start in range(0, size, CHUNK)
+        ]
+        parts = list(self._workers.map(self._run, chunks))
+        return {name: np.concatenate([part[index] for part in parts]) for index, name in enumerate(self._outputs)}
+
+    def close(self) -> None:
+        """See ``Engine``."""
+        del self._session
+
+    def _run(self, inputs: Arrays) -> list[NDArray[Any]]:
+        try:
+            outputs: list[NDArray[Any]] = self._session.run(self._outputs, dict(inputs))
+        except Exception as error:  # ONNX Runtime raises its own classes, RuntimeError and more
+            raise InferenceError(f"{self._path}: {type(error).__name__}: {error}") from error
+        return outputs
+
+
+def _open_session(path: Path, provider: Provider) -> ort.InferenceSession:
+    wanted, available = PROVIDERS[provider], ort.get_available_providers()
+    if wanted not in available:
+        raise EngineError(
+            f"--provider {provider} needs ONNX Runtime's {wanted}; this installation has {', '.join(available)}. "
+            "Install the extra that brings it (docs/engines.md), or choose another provider"
+        )
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(str(path), options, providers=[wanted])
+    except Exception as error:  # as above: no common base class
+        raise EngineError(f"--engine {path}: ONNX Runtime cannot open it: {error}") from error
+    if session.get_providers()[0] != wanted:
+        raise EngineError(
+            f"--provider {provider}: ONNX Runtime fell back to {session.get_providers()}; its log above says why"
+        )
+    return session
+
+
+def _read_manifest(session: ort.InferenceSession, path: Path) -> Manifest:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise EngineError(
+            f"--engine {path}: no manifest in it, so its input and scores are unknown. Add one with: "
+            f"python -m export manifest {path} --manifest MANIFEST.json"
+        )
+    return parse_manifest(text, str(path))
+
+
+def _check_signature(session: ort.InferenceSession, manifest: Manifest, path: Path) -> None:
+    inputs = {tensor.name: tensor for tensor in session.get_inputs()}
+    outputs = {tensor.name for tensor in session.get_outputs()}
+    named = {spec.name for spec in manifest.inputs}
+    if named != set(inputs):
+        raise EngineError(f"{path}: the manifest names the inputs {sorted(named)}, the graph has {sorted(inputs)}")
+    for spec in manifest.inputs:
+        tensor = inputs[spec.name]
+        fixed = [size if isinstance(size, int) else None for size in tensor.shape[1:]]
+        fits = len(fixed) == 3 and all(has in (None, said) for has, said in zip(fixed, spec.shape, strict=True))
+        if tensor.type != TENSOR_TYPES[spec.dtype] or not fits:
+            raise EngineError(
+                f"{path}: the manifest's input {spec.name!r} is {spec.dtype} (batch, {spec.shape}), the graph's is "
+                f"{tensor.type} {tensor.shape}"
+            )
+        if isinstance(tensor.shape[0], int):
+            raise EngineError(f"{path}: input {spec.name!r} has a fixed batch of {tensor.shape[0]}; export it dynamic")
+    for head in manifest.heads:
+        if head.output not in outputs:
+            raise EngineError(f"{path}: no output {head.output!r} for head {head.kind}; there are {sorted(outputs)}")

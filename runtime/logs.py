@@ -1,0 +1,25 @@
+"""Logs on standard error, as text for people or JSON for machines. Nothing per frame."""
+
+import logging
+import sys
+from typing import Literal
+
+from pythonjsonlogger.json import JsonFormatter
+
+LogFormat = Literal["text", "json"]
+
+
+def set_up_logging(log_format: LogFormat, level: str) -> None:
+    """Log framegate at ``level`` and its libraries from warnings up."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter(
+            "{asctime}{levelname}{name}{message}",
+            style="{",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        )
+        if log_format == "json"
+        else logging.Formatter("{asctime} {levelname:<7} {name}: {message}", style="{")
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("framegate").setLevel(level.upper())

@@ -1,0 +1,135 @@
+"""What an engine carries about itself: the contract between training, export and the runtime.
+
+In an ONNX file it is the metadata entry ``framegate.manifest``; beside a plan it is ``NAME.json``.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from runtime.errors import EngineError
+
+METADATA_KEY = "framegate.manifest"
+
+Channels = tuple[float, float, float]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Resize(_Part):
+    """How a picture of any size becomes the input's size; ``docs/resize.md`` says why.
+
+    First, if ``halve``: while both sides are at least twice the wanted ones, the picture is halved by the
+    mean of 2x2 pixels, rounded half up (an odd last row or column is left out). Then bilinear interpolation
+    with half-pixel centres, as ``cv2.resize(INTER_LINEAR)`` does it in its 8-bit arithmetic.
+    """
+
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    """``stretch`` ignores the aspect ratio; ``crop`` fills the input and cuts what hangs over, centred;
+    ``pad`` fits the whole picture in and fills the rest with ``pad_value``, centred."""
+    halve: bool = True
+    pad_value: Annotated[int, Field(ge=0, le=255)] = 114
+    scaled_decode: bool = False
+    """The JPEG decoder may do the halving in its transform (1/2, 1/4, 1/8): faster, and other by 2 levels
+    of 255 in the mean, so the engine's maker must allow it."""
+
+
+class Input(_Part):
+    """One input of the engine: shape (batch, height, width, 3) or (batch, 3, height, width)."""
+
+    name: str
+    dtype: Literal["uint8", "float32", "float16"] = "uint8"
+    layout: Literal["NHWC", "NCHW"] = "NHWC"
+    height: Annotated[int, Field(gt=0)]
+    width: Annotated[int, Field(gt=0)]
+    color: Literal["RGB", "BGR"] = "RGB"
+    resize: Resize = Resize()
+    mean: Channels | None = None
+    """Per channel, in the order of ``color``, on the scale 0..255: value = (pixel - mean) / std."""
+    std: Channels | None = None
+
+    @model_validator(mode="after")
+    def _normalised_exactly_if_float(self) -> "Input":
+        if self.dtype == "uint8" and (self.mean is not None or self.std is not None):
+            raise ValueError("a uint8 input takes the pixels as they are: leave out mean and std")
+        if self.dtype != "uint8" and (self.mean is None or self.std is None):
+            raise ValueError(f"a {self.dtype} input needs mean and std (on the scale 0..255)")
+        if self.std is not None and min(self.std) <= 0:
+            raise ValueError("std must be positive")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one sample, without the batch."""
+        if self.layout == "NHWC":
+            return (self.height, self.width, 3)
+        return (3, self.height, self.width)
+
+
+class UtilityHead(_Part):
+    """Probability in [0, 1] that a machine task still works on this frame; output shape (batch,)."""
+
+    kind: Literal["utility"] = "utility"
+    output: str
+    threshold: Annotated[float, Field(ge=0, le=1)]
+    """A frame below it is dropped, unless the operator says otherwise (``--min-utility``)."""
+
+
+class QualityHead(_Part):
+    """Distribution of human opinions over the scores 1..5; output shape (batch, 5), rows summing to 1."""
+
+    kind: Literal["quality"] = "quality"
+    output: str
+    threshold: Annotated[float, Field(ge=1, le=5)]
+    """A frame whose mean opinion score is below it is dropped (``--min-mos``)."""
+
+
+Head = Annotated[UtilityHead | QualityHead, Field(discriminator="kind")]
+
+
+class Provenance(_Part):
+    """Where the engine was trained and how it scored. Numbers of a stand-in data set say so in ``data``."""
+
+    data: str
+    metrics: dict[str, float] = {}
+    licence: str
+    command: str
+    """The command that makes the engine anew."""
+
+
+class Manifest(_Part):
+    """Everything the runtime needs to know of an engine before its first frame."""
+
+    format: Literal["framegate/manifest/1"] = "framegate/manifest/1"
+    name: str
+    version: str
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    """Of the weights: equal weights, equal digest, whatever else the file says."""
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    inputs: Annotated[tuple[Input, ...], Field(min_length=1, max_length=1)]
+    heads: Annotated[tuple[Head, ...], Field(min_length=1)]
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _each_head_once(self) -> "Manifest":
+        kinds = [head.kind for head in self.heads]
+        if len(set(kinds)) != len(kinds):
+            raise ValueError(f"the heads {kinds} name a kind twice")
+        return self
+
+
+def parse_manifest(text: str, source: str) -> Manifest:
+    """Read a manifest's JSON.
+
+    Raises:
+        EngineError: it does not follow the format; the text names ``source`` and each wrong field.
+    """
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc']) or 'manifest'}: {fault['msg']}" for fault in error.errors()
+        )
+        raise EngineError(f"{source}: the manifest does not follow framegate/manifest/1: {faults}") from error

@@ -1,0 +1,202 @@
+"""Every setting of ``serve``: from flags, then ``FRAMEGATE_...``, then a TOML file, then the defaults here."""
+
+import os
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from runtime.decode import MAX_PIXELS
+from runtime.engine import Provider
+from runtime.errors import ConfigError
+from runtime.logs import LogFormat
+
+PREFIX = "FRAMEGATE_"
+TEST_PREFIX = "FRAMEGATE_TEST_"
+"""Read by the project's tests only."""
+SECRET = ("password", "secret", "token")
+
+
+class Settings(BaseSettings):
+    """Judge camera frames from Kafka and publish a decision for each."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        cli_prog_name="python -m runtime.serve",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+    )
+
+    engine: Annotated[list[Path], NoDecode, Field(min_length=1)] = Field(
+        description="engine file (.onnx); give it again for more heads (FRAMEGATE_ENGINE: separated by commas)"
+    )
+    brokers: str = Field("localhost:9092", description="host:port of the brokers, separated by commas")
+    input_topic: str = Field("frames", description="where frames come from: key = camera, value = JPEG or PNG")
+    output_topic: str = Field("decisions", description="where decisions go")
+    dead_letter_topic: str = Field("frames.dead-letter", description="where frames go that cannot be judged")
+    kept_topic: str | None = Field(None, description="also forward the kept frames' original bytes here")
+    group: str = Field("framegate", description="consumer group")
+    offset_reset: Literal["earliest", "latest"] = Field("earliest", description="where a new group begins")
+    provider: Provider = Field("cpu", description="what ONNX Runtime runs on: cpu, cuda or tensorrt")
+    threads: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="worker threads (default: the CPUs that the container may use)"
+    )
+    max_batch: Annotated[int, Field(ge=1, le=1024)] = Field(16, description="frames in a micro-batch at most")
+    max_wait_ms: Annotated[float, Field(ge=0)] = Field(
+        5, description="how long a batch waits for more frames after its first"
+    )
+    in_flight: Annotated[int, Field(ge=1, le=64)] = Field(3, description="batches judged at the same time")
+    max_pixels: Annotated[int, Field(ge=1)] = Field(MAX_PIXELS, description="a larger picture is a dead letter")
+    min_utility: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="drop frames of less utility (default: the engine's threshold)"
+    )
+    min_mos: Annotated[float, Field(ge=1, le=5)] | None = Field(
+        None, description="drop frames of a lower mean opinion score (default: the engine's threshold)"
+    )
+    delivery: Literal["at-least-once", "exactly-once"] = Field(
+        "at-least-once", description="at-least-once, or exactly-once: a transaction for each micro-batch"
+    )
+    transaction_timeout_ms: Annotated[int, Field(ge=1000)] = Field(
+        15_000, description="after which the broker ends a killed member's transaction"
+    )
+    broker_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        120, description="how long a broker that does not answer is waited for"
+    )
+    create_topics: bool = Field(False, description="create topics that are missing")
+    metrics_host: str = Field("127.0.0.1", description="where metrics and health listen")
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | Literal["off"] = Field(
+        9464, description="their port; 0 takes a free one, 'off' none"
+    )
+    log_format: LogFormat = Field("text", description="text or json")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    config: Path | None = Field(None, description="TOML file with these names, and a [kafka] table")
+    dry_run: bool = Field(False, description="push one frame through every stage, print its decision, exit")
+    exit_when_drained: bool = Field(False, description="exit once the frames that wait at the start are done")
+    kafka: dict[str, Any] = Field(
+        default_factory=dict, description="kafka-python's client options: --kafka security_protocol=SASL_SSL"
+    )
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _split(cls, paths: Any) -> Any:
+        return paths.split(",") if isinstance(paths, str) else paths
+
+    @field_validator("kafka")
+    @classmethod
+    def _hide_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: SecretStr(str(value)) if any(word in name for word in SECRET) else _typed(value)
+            for name, value in options.items()
+        }
+
+    @model_validator(mode="after")
+    def _distinct_topics(self) -> "Settings":
+        topics = [self.input_topic, self.output_topic, self.dead_letter_topic, self.kept_topic]
+        given = [topic for topic in topics if topic]
+        if len(set(given)) < len(given):
+            raise ValueError("input, output, dead-letter and kept topic must all differ, or frames go in circles")
+        return self
+
+    @property
+    def kafka_options(self) -> dict[str, Any]:
+        """The ``[kafka]`` table with its secrets in the clear: for the client, never for a log."""
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for name, value in self.kafka.items()
+        }
+
+
+def load_settings(argv: Sequence[str] | None = None) -> Settings:
+    """Read the settings of ``argv`` (default: the command line), the environment and the TOML file.
+
+    Raises:
+        ConfigError: a key is unknown, a value wrong, the file missing; names all of them.
+        SystemExit: ``--help``, or a flag that the parser does not know.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _require_known_environment()
+    path = _config_path(arguments)
+
+    class Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            flags: CliSettingsSource[Any] = CliSettingsSource(settings_cls, cli_parse_args=arguments)
+            environment = EnvSettingsSource(settings_cls)
+            files = [TomlConfigSettingsSource(settings_cls, path)] if path else []
+            return flags, environment, *files
+
+    Loaded.__doc__ = Settings.__doc__
+    try:
+        return Loaded()  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise ConfigError("\n".join(_fault(fault) for fault in error.errors(include_url=False))) from error
+    except SettingsError as error:
+        raise ConfigError(f"{error}: tables are JSON in the environment, or {PREFIX}KAFKA__name=value") from error
+
+
+def _config_path(arguments: Sequence[str]) -> Path | None:
+    path = os.environ.get(f"{PREFIX}CONFIG")
+    for flag, value in zip(arguments, [*arguments[1:], ""], strict=False):
+        if flag == "--config":
+            path = value
+        elif flag.startswith("--config="):
+            path = flag.removeprefix("--config=")
+    if path is None:
+        return None
+    try:
+        tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise ConfigError(f"--config {path}: cannot read it: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {path}: not TOML: {error}") from error
+    return Path(path)
+
+
+def _require_known_environment() -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for name in os.environ:
+        if not name.startswith(PREFIX) or name.startswith(TEST_PREFIX):
+            continue
+        if name.partition("__")[0] not in known:
+            raise ConfigError(f"{name}: no such setting; there are {', '.join(sorted(known))}")
+
+
+def _fault(fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"]) or "settings"
+    flag = f"--{key.replace('_', '-')}"
+    if fault["type"] == "missing":
+        return f"{key}: missing; give {flag}, {PREFIX}{key.upper()} or {key} in the TOML file"
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: no such setting; there are {', '.join(Settings.model_fields)}"
+    given = "" if "kafka" in key or isinstance(fault["input"], dict) else f" (given: {fault['input']!r})"
+    return f"{key}: {fault['msg'].removeprefix('Value error, ')}{given}"
+
+
+def _typed(value: Any) -> Any:
+    """Numbers and booleans, which flags and environment bring as text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value

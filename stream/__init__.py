@@ -1,0 +1,1 @@
+"""Kafka only: records, offsets, time. Knows nothing of pictures or models."""

@@ -1,0 +1,51 @@
+"""The flags that ``publish`` and ``tail`` share: which brokers, and how to talk to them."""
+
+import argparse
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from stream.client import Cluster
+from stream.errors import ClientOptionError
+
+BROKERS = "localhost:9092"
+ANSWER_S = 15.0
+"""A person waits at the terminal: a broker that does not answer is reported sooner than a service would."""
+
+
+def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--brokers`` and ``--config``."""
+    parser.add_argument(
+        "--brokers",
+        metavar="HOST:PORT[,...]",
+        help=f"where the brokers are (default: FRAMEGATE_BROKERS, the file's brokers, else {BROKERS})",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="TOML",
+        type=Path,
+        help="the gateway's settings file: its brokers and its [kafka] table (security and other client options)",
+    )
+
+
+def open_cluster(arguments: argparse.Namespace) -> Cluster:
+    """The cluster that the flags, the environment and the file name, in this order.
+
+    Raises:
+        ClientOptionError: the file cannot be read, or a client option in it is wrong.
+    """
+    path = arguments.config or os.environ.get("FRAMEGATE_CONFIG")
+    config = _read(Path(path)) if path else {}
+    brokers = arguments.brokers or os.environ.get("FRAMEGATE_BROKERS") or config.get("brokers", BROKERS)
+    options = {"bootstrap_timeout_ms": int(ANSWER_S * 1000), **config.get("kafka", {})}
+    return Cluster(brokers, options, budget_s=2 * ANSWER_S)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ClientOptionError(f"--config {path}: cannot read it: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ClientOptionError(f"--config {path}: not TOML: {error}") from error

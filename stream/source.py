@@ -1,0 +1,210 @@
+"""The input topic as a member of a consumer group: micro-batches in, offsets out."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import CommitFailedError, KafkaError, KafkaTimeoutError, RebalanceInProgressError
+from kafka.future import Future
+from kafka.structs import OffsetAndMetadata, TopicPartition
+
+from stream.client import Cluster
+from stream.errors import StreamError
+from stream.record import Batch, Partition, Record
+
+log = logging.getLogger("framegate.stream")
+
+Revoked = Callable[[], object]
+
+
+class Source:
+    """A consumer of one topic, polled by one thread; ``commit`` may be called by another.
+
+    Partitions are assigned by range and eagerly: every rebalance takes all of them away first, so that what a
+    member holds always belongs to one membership. (kafka-python's cooperative assignor left three members
+    with 3, 2 and 1 of six partitions.)
+
+    Args:
+        cluster: where the topic is.
+        topic: what to read.
+        group: the consumer group.
+        offset_reset: ``earliest`` or ``latest``: where a group without offsets begins.
+        on_revoked: called in a thread of its own before partitions go; may commit, and should be quick. The
+            client keeps sending heartbeats meanwhile.
+    """
+
+    def __init__(self, cluster: Cluster, topic: str, group: str, *, offset_reset: str, on_revoked: Revoked) -> None:
+        self.topic = topic
+        self._budget_s = cluster.budget_s
+        self._rebalances = 0
+        self._on_revoked = on_revoked
+        self.assigned: frozenset[Partition] = frozenset()
+        self.joined = False
+        self._consumer = cluster.consumer(
+            group_id=group,
+            auto_offset_reset=offset_reset,
+            partition_assignment_strategy=[RangePartitionAssignor],
+        )
+        self._consumer.subscribe([topic], listener=_Listener(self._revoked, self._assigned, self._consumer))
+
+    def next_batch(self, max_records: int, max_wait_ms: float, idle_ms: float = 200) -> Batch | None:
+        """Gather up to ``max_records``, or what comes within ``max_wait_ms`` of the first.
+
+        Waits at most ``idle_ms`` for that first one; None if nothing came.
+
+        Raises:
+            StreamError: the broker refuses us (not: does not answer, which is waited for).
+        """
+        records = self._poll(max_records, idle_ms)
+        if not records:
+            return None
+        began_s = time.monotonic()
+        deadline_s = began_s + max_wait_ms / 1000
+        rebalances = self._rebalances
+        while len(records) < max_records and (left_s := deadline_s - time.monotonic()) > 0:
+            more = self._poll(max_records - len(records), left_s * 1000)
+            if rebalances != self._rebalances:
+                # What was gathered before belongs to a membership that is over: it will be polled again.
+                records, rebalances = [], self._rebalances
+            records += more
+        return Batch(tuple(records), self.membership(), began_s) if records else None
+
+    def membership(self) -> Any:
+        """Who we are in the group now, as transactions hand it to the broker (KIP-447)."""
+        return self._consumer.group_metadata()
+
+    def owns(self, batch: Batch) -> bool:
+        """Whether no rebalance came between the batch's poll and now."""
+        then, now = batch.membership, self.membership()
+        return bool(then.generation_id == now.generation_id and then.member_id == now.member_id)
+
+    def commit(self, offsets: Mapping[Partition, int], timeout_s: float | None = None) -> bool:
+        """Commit, and wait for the broker's answer; retried until ``timeout_s`` (default: the budget).
+
+        Returns:
+            False where the group has moved on without us: another member will do those records again.
+
+        Raises:
+            StreamError: no answer within the time, or a refusal.
+        """
+        timeout_ms = (self._budget_s if timeout_s is None else timeout_s) * 1000
+        try:
+            self._consumer.commit(_kafka_offsets(offsets), timeout_ms=timeout_ms)
+        except (CommitFailedError, RebalanceInProgressError) as error:
+            log.warning("offsets not committed, the group moved on: the records will be read again (%s)", error)
+            return False
+        except KafkaError as error:
+            raise StreamError(f"cannot commit offsets of {self.topic}: {type(error).__name__}: {error}") from error
+        return True
+
+    def committed(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """What the group has committed; 0 where nothing is."""
+        return {
+            partition: self._consumer.committed(TopicPartition(*partition), timeout_ms=10_000) or 0
+            for partition in partitions
+        }
+
+    def end_offsets(self) -> dict[Partition, int]:
+        """The end of every partition of the topic, now: the offset that its next record will get.
+
+        Raises:
+            StreamError: the broker does not tell.
+        """
+        try:
+            numbers = self._consumer.partitions_for_topic(self.topic) or set()
+            ends = self._consumer.end_offsets([TopicPartition(self.topic, number) for number in numbers])
+        except KafkaError as error:
+            raise StreamError(f"cannot read the end offsets of {self.topic}: {error}") from error
+        return {Partition(*partition): end for partition, end in ends.items()}
+
+    def positions(self) -> dict[Partition, int]:
+        """Per assigned partition, the next offset to be read, where it is known already."""
+        positions = {}
+        for partition in self.assigned:
+            try:
+                positions[partition] = self._consumer.position(TopicPartition(*partition), timeout_ms=1000)
+            except (KafkaTimeoutError, AssertionError, KafkaError):
+                continue  # not fetched yet, or just revoked: the caller asks again
+        return positions
+
+    def lags(self) -> dict[Partition, int]:
+        """Records that wait in each assigned partition, as of the last fetch."""
+        lags = {}
+        for partition in self.assigned:
+            end = self._consumer.highwater(TopicPartition(*partition))
+            position = self._consumer.position(TopicPartition(*partition), timeout_ms=0) if end else None
+            if end is not None and position is not None:
+                lags[partition] = max(0, end - position)
+        return lags
+
+    def close(self) -> None:
+        """Leave the group; commits nothing."""
+        self._consumer.close(autocommit=False, timeout_ms=5000)
+
+    def _poll(self, max_records: int, timeout_ms: float) -> list[Record]:
+        try:
+            polled = self._consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
+        except KafkaError as error:
+            raise StreamError(f"cannot read {self.topic}: {type(error).__name__}: {error}") from error
+        return [_record(raw) for records in polled.values() for raw in records]
+
+    def _revoked(self, *, lost: bool) -> None:
+        self._rebalances += 1
+        if self.assigned:
+            log.info("partitions %s: %s", "lost" if lost else "revoked", _names(self.assigned))
+        if self.assigned and not lost:  # what is lost cannot be committed any more
+            self._on_revoked()
+        self.assigned = frozenset()
+        self.joined = False
+
+    def _assigned(self, partitions: Iterable[Any]) -> None:
+        self.assigned = frozenset(Partition(*partition) for partition in partitions)
+        self.joined = True
+        log.info("partitions assigned: %s", _names(self.assigned))
+
+
+class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
+    """Revokes in a thread, so that the client's event loop goes on with heartbeats and commits."""
+
+    def __init__(self, revoked: Callable[..., None], assigned: Callable[[Iterable[Any]], None], consumer: Any) -> None:
+        self._revoked = revoked
+        self._assigned = assigned
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        await self._in_thread(lost=False)
+
+    async def on_partitions_lost(self, lost: Any) -> None:
+        await self._in_thread(lost=True)
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        self._assigned(assigned)
+
+    async def _in_thread(self, *, lost: bool) -> None:
+        done = Future()
+
+        def run() -> None:
+            try:
+                self._revoked(lost=lost)
+            finally:
+                # The loop does not notice a future that another thread completes; a task on the loop it does.
+                self._consumer._manager.call_soon(done.success, None)
+
+        threading.Thread(target=run, name="framegate-revoke", daemon=True).start()
+        await done
+
+
+def _names(partitions: Iterable[Partition]) -> str:
+    return ", ".join(f"{topic}/{number}" for topic, number in sorted(partitions)) or "none"
+
+
+def _record(raw: Any) -> Record:
+    return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers or ()))
+
+
+def _kafka_offsets(offsets: Mapping[Partition, int]) -> dict[Any, Any]:
+    return {TopicPartition(*partition): OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()}

@@ -1,0 +1,51 @@
+"""The topics that must be there before the first record moves."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from stream.client import Cluster
+from stream.errors import StreamError, TopicError
+
+
+def require_topics(cluster: Cluster, topics: Iterable[str], *, create: bool, partitions: int = 4) -> None:
+    """See to it that every topic is there.
+
+    Args:
+        cluster: where to look.
+        topics: their names; a name may come twice.
+        create: make what is missing, with ``partitions`` partitions and the broker's own replication.
+        partitions: of a topic made here.
+
+    Raises:
+        TopicError: a topic is missing and ``create`` is off; the text holds the command that makes it.
+        StreamError: the broker does not answer.
+    """
+    wanted = list(dict.fromkeys(topics))
+    admin = cluster.admin()
+    try:
+        missing = [topic for topic in wanted if topic not in set(admin.list_topics())]
+        if missing and not create:
+            raise TopicError(_remedy(missing, cluster.brokers, partitions))
+        for topic in missing:
+            _create(admin, topic, partitions)
+    except KafkaError as error:
+        raise StreamError(f"cannot look up the topics at {cluster.brokers}: {error}") from error
+    finally:
+        admin.close()
+
+
+def _remedy(missing: list[str], brokers: str, partitions: int) -> str:
+    commands = "\n".join(
+        f"  kafka-topics.sh --bootstrap-server {brokers} --create --topic {topic} --partitions {partitions}"
+        for topic in missing
+    )
+    names = ", ".join(missing)
+    return f"missing at {brokers}: {names}. Create what is missing with --create-topics, or by hand:\n{commands}"
+
+
+def _create(admin: KafkaAdminClient, topic: str, partitions: int) -> None:
+    with suppress(TopicAlreadyExistsError):  # another member was faster
+        admin.create_topics({topic: {"num_partitions": partitions}}, wait_for_metadata=True)

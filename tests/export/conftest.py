@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import simplejpeg
+from numpy.typing import NDArray
+
+from export.graph import inputs
+from export.manifest import load_model
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Path:
+    return ROOT / "models" / "utility-baseline.onnx"
+
+
+@pytest.fixture(scope="session")
+def photographs(shipped: Path) -> NDArray[np.uint8]:
+    """The demo's photographs as a batch of the baseline's input."""
+    _, height, width, _ = inputs(load_model(shipped))[0].shape
+    paths = sorted((ROOT / "demo" / "photos").glob("*.jpg"))
+    assert len(paths) >= 10
+    pictures = [simplejpeg.decode_jpeg(path.read_bytes()) for path in paths]
+    return np.stack([cv2.resize(picture, (int(width), int(height))) for picture in pictures])

@@ -1,0 +1,1 @@
+"""The networks in PyTorch, and what trains and judges them."""

@@ -1,0 +1,1 @@
+"""Networks in PyTorch: the code that a checkpoint's weights are loaded into."""
