@@ -24,12 +24,15 @@ def load_model(path: Path) -> ModelProto:
     """Read an ONNX file.
 
     Raises:
-        EngineError: there is no such file, or it is not an ONNX model.
+        EngineError: there is no such file, it is not an ONNX model, or weights that it keeps in other files
+            are missing.
     """
     try:
         model = onnx.load(path)
-    except FileNotFoundError as error:
+    except OSError as error:
         raise EngineError(f"{path}: {error.strerror or error}") from error
+    except onnx.checker.ValidationError as error:
+        raise EngineError(f"{path}: weights in another file are missing: {error}") from error
     except DecodeError as error:
         raise EngineError(f"{path}: not an ONNX file ({error})") from error
     if not model.graph.node:

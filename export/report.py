@@ -13,6 +13,7 @@ WHOLE, BLACK = NAMES.index("whole"), NAMES.index("black")
 LIVE_DAMAGE = [NAMES.index(name) for name in NAMES if name not in ("whole", "black")]
 """Damage that leaves a picture: telling black frames is too easy to count among them."""
 
+RESAMPLES = 500
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.3)
 
 
@@ -28,6 +29,7 @@ def write_report(measured: list[Measured], manifest: Manifest, out: TextIO) -> N
     own = rules.index(manifest.inputs[0].resize, len(RULES))
     out.write(f"Engine {manifest.name} {manifest.version}, {manifest.digest}\n")
     _write_rules(measured, out)
+    _write_fits(measured, rules[own], out)
     _write_damage(measured, own, out)
     _write_kept(measured, own, out)
     _write_right(measured, own, out)
@@ -54,6 +56,22 @@ def _write_rules(measured: list[Measured], out: TextIO) -> None:
         rows,
         out,
     )
+
+
+def _write_fits(measured: list[Measured], own: Resize, out: TextIO) -> None:
+    """What each fit gains or loses beside the manifest's, all halved, and how sure that is."""
+    base = RULES.index(Resize(fit=own.fit))
+    others = [r for r, rule in enumerate(RULES) if rule.halve and r != base]
+    rows = [[RULES[r].fit, *(_difference(m.scores[:, :, r], m.scores[:, :, base]) for m in measured)] for r in others]
+    title = f"That AUROC minus {own.fit}'s, with its 95 % interval (bootstrap over pictures)"
+    _write_table(title, ["rule", *(m.folder for m in measured)], rows, out)
+
+
+def _difference(scores: Scores, base: Scores) -> str:
+    random = np.random.default_rng(0)
+    draws = [random.integers(0, len(scores), len(scores)) for _ in range(RESAMPLES)]
+    low, high = np.quantile([separation(scores[draw]) - separation(base[draw]) for draw in draws], (0.025, 0.975))
+    return f"{separation(scores) - separation(base):+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def _write_damage(measured: list[Measured], own: int, out: TextIO) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
-from rich.table import Table
+from rich.table import Column, Table
 
 from runtime.contact_sheet import Tile, contact_sheet, thumbnail
 from runtime.cpus import usable_cpus
@@ -111,7 +112,7 @@ def _assess(files: Sequence[Path], pipeline: Pipeline, arguments: argparse.Names
         if arguments.json:
             print(to_json(_document(path, outcome, decisions)).decode(), flush=True)
         else:
-            table.add_row(str(path), *_cells(outcome, pipeline))
+            table.add_row(escape(str(path)), *_cells(outcome, pipeline))
         if arguments.contact_sheet:
             tiles.append(_tile(path, value, outcome))
     if not arguments.json:
@@ -119,6 +120,19 @@ def _assess(files: Sequence[Path], pipeline: Pipeline, arguments: argparse.Names
     if arguments.contact_sheet:
         contact_sheet(tiles, arguments.contact_sheet)
         terminal.print(f"contact sheet: {arguments.contact_sheet}", highlight=False)
+
+
+def _tile(path: Path, value: bytes, outcome: Outcome) -> Tile:
+    if isinstance(outcome, FrameError):
+        return Tile("dead-lettered", thumbnail(value), path.name, str(outcome.reason))
+    utility = outcome.results.get("utility")
+    return Tile(
+        "dropped" if outcome.reasons else "kept",
+        thumbnail(value),
+        path.name,
+        ", ".join(outcome.reasons),
+        None if utility is None else utility.value,
+    )
 
 
 def _document(path: Path, outcome: Outcome, decisions: Decisions) -> dict[str, Any]:
@@ -129,7 +143,7 @@ def _document(path: Path, outcome: Outcome, decisions: Decisions) -> dict[str, A
 
 
 def _table(pipeline: Pipeline) -> Table:
-    table = Table("picture", "size", "verdict")
+    table = Table(Column("picture", overflow="fold"), "size", "verdict")
     for kind in _kinds(pipeline):
         table.add_column(kind, justify="right")
     table.add_column("reasons")
@@ -139,7 +153,7 @@ def _table(pipeline: Pipeline) -> Table:
 def _cells(outcome: Outcome, pipeline: Pipeline) -> list[str]:
     if isinstance(outcome, FrameError):
         blanks = [""] * len(_kinds(pipeline))
-        return ["", "[red]dead letter[/]", *blanks, f"{outcome.reason}: {outcome.detail}"]
+        return ["", "[red]dead letter[/]", *blanks, escape(f"{outcome.reason}: {outcome.detail}")]
     verdict = "[green]keep[/]" if outcome.verdict == "keep" else "[yellow]drop[/]"
     scores = [f"{outcome.results[kind].value:.3f}" for kind in _kinds(pipeline)]
     return [f"{outcome.width}x{outcome.height}", verdict, *scores, ", ".join(outcome.reasons)]

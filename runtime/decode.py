@@ -28,9 +28,9 @@ MAX_PADDING = 4096
 
 _OPENCV_PIXELS = 2**30
 _OPENCV_LIMITS = {
-    "OPENCV_IO_MAX_IMAGE_WIDTH": lambda max_pixels: min(max_pixels, MAX_SIDE),
-    "OPENCV_IO_MAX_IMAGE_HEIGHT": lambda max_pixels: min(max_pixels, MAX_SIDE),
-    "OPENCV_IO_MAX_IMAGE_PIXELS": lambda max_pixels: max_pixels,
+    "OPENCV_IO_MAX_IMAGE_WIDTH": MAX_SIDE,
+    "OPENCV_IO_MAX_IMAGE_HEIGHT": MAX_SIDE,
+    "OPENCV_IO_MAX_IMAGE_PIXELS": _OPENCV_PIXELS,
 }
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"
@@ -143,9 +143,9 @@ _TURNS: dict[int, Callable[[Pixels, Pixels], object]] = {
 def _check_limits(max_pixels: int) -> None:
     if not 0 < max_pixels <= _OPENCV_PIXELS:
         raise ConfigError(f"max_pixels is {max_pixels}; it must lie in 1..{_OPENCV_PIXELS}")
-    for name, needed in _OPENCV_LIMITS.items():
+    for name, most in _OPENCV_LIMITS.items():
         text = os.environ.get(name, "")
-        if text and not (text.isdecimal() and int(text) >= needed(max_pixels)):
+        if text and not (text.isdecimal() and int(text) >= min(max_pixels, most)):
             raise ConfigError(f"the environment's {name}={text} is below max_pixels={max_pixels}: unset it")
 
 
@@ -161,7 +161,7 @@ def _decode_jpeg(value: bytes, pixels: Pixels, factor: int) -> str:
     """Decode into ``pixels``; returns libjpeg's complaint, or nothing. The pixels are complete either way."""
     height, width, components = pixels.shape
     try:
-        simplejpeg.decode_jpeg(  # type: ignore[no-untyped-call]
+        simplejpeg.decode_jpeg(
             value,
             colorspace="RGB" if components == 3 else "CMYK",
             min_height=height if factor > 1 else 0,

@@ -21,7 +21,7 @@ from stream.client import Cluster
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from stream.record import Record
 from stream.source import Source
-from stream.topics import require_topics
+from stream.topics import require_room, require_topics
 
 log = logging.getLogger("framegate")
 
@@ -148,6 +148,8 @@ def _replies(settings: Settings, pipeline: Pipeline) -> Replies:
 def _require_topics(settings: Settings, cluster: Cluster) -> None:
     topics = [settings.input_topic, settings.output_topic, settings.dead_letter_topic, settings.kept_topic]
     require_topics(cluster, [topic for topic in topics if topic], create=settings.create_topics)
+    if settings.kept_topic:
+        require_room(cluster, settings.input_topic, settings.kept_topic)
 
 
 def _delivery(settings: Settings, cluster: Cluster, source: Source) -> Delivery:

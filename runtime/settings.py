@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     threads: Annotated[int, Field(ge=1)] | None = Field(
         None, description="worker threads (default: the CPUs that the container may use)"
     )
-    max_batch: Annotated[int, Field(ge=1, le=1024)] = Field(16, description="frames in a micro-batch at most")
+    max_batch: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="frames in a micro-batch at most")
     max_wait_ms: Annotated[float, Field(ge=0)] = Field(
         5, description="how long a batch waits for more frames after its first"
     )

@@ -118,3 +118,16 @@ class Cluster:
             ) from error
         except (KafkaError, OSError, ValueError) as error:
             raise StreamError(f"no client for {self.brokers}: {type(error).__name__}: {error}") from error
+
+
+def close_producer(producer: KafkaProducer, timeout_s: float) -> None:
+    """Close a producer, giving up what it could not send within ``timeout_s``.
+
+    kafka-python's own ``close`` raises in that case, and leaves its thread running.
+    """
+    try:
+        producer.close(timeout=timeout_s)
+    except KafkaTimeoutError:
+        producer._sender.force_close()
+        producer._sender.join(5)
+        producer.close(timeout=0)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from kafka.errors import CommitFailedError, FencedInstanceIdError, KafkaError, MessageSizeTooLargeError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from stream.client import Cluster
+from stream.client import Cluster, close_producer
 from stream.errors import FencedError, StreamError, TopicError
 from stream.record import Batch, Reply
 from stream.source import Source
@@ -70,7 +70,7 @@ class AtLeastOnce:
 
     def close(self) -> None:
         """See ``Delivery``."""
-        self._producer.close(timeout=5)
+        close_producer(self._producer, 5)
 
     def _acknowledged(self, reply: Reply, future: Any) -> None:
         try:
@@ -123,7 +123,7 @@ class ExactlyOnce:
 
     def close(self) -> None:
         """See ``Delivery``."""
-        self._producer.close(timeout=5)
+        close_producer(self._producer, 5)
 
     def _transact(self, batch: Batch, replies: Sequence[Reply]) -> None:
         producer = self._producer
@@ -147,7 +147,7 @@ class ExactlyOnce:
 
     def _committed_after_all(self, batch: Batch) -> bool:
         """Begin anew with a fresh producer; see what became of the transaction whose end we did not hear."""
-        self._producer.close(timeout=0)
+        close_producer(self._producer, 0)
         self._producer = self._open()  # ends whatever the last one left open, one way or the other
         committed = self._source.committed(list(batch.offsets))
         return all(committed[partition] >= offset for partition, offset in batch.offsets.items())
@@ -157,7 +157,7 @@ class ExactlyOnce:
         try:
             producer.init_transactions()
         except KafkaError as error:
-            producer.close(timeout=0)
+            close_producer(producer, 0)
             raise StreamError(f"the broker refuses transactions: {type(error).__name__}: {error}") from error
         return producer
 

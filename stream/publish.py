@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stream.arguments import add_cluster_arguments, open_cluster
+from stream.client import close_producer
 from stream.errors import StreamError, TopicError
 from stream.footage import QUALITY, Footage, Shot, open_footage
 from stream.topics import require_topics
@@ -111,7 +112,7 @@ def _publish(arguments: argparse.Namespace, stop: threading.Event) -> None:
     try:
         _send_all(_runs(footage, stream, arguments, stop), footage, arguments.repeat, publisher)
     finally:
-        producer.close(timeout=5)
+        close_producer(producer, 5)
         print(_summary(publisher, stream, arguments.topic, cluster.brokers, time.monotonic() - began_s))
 
 

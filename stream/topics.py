@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from stream.client import Cluster
@@ -49,3 +50,31 @@ def _remedy(missing: list[str], brokers: str, partitions: int) -> str:
 def _create(admin: KafkaAdminClient, topic: str, partitions: int) -> None:
     with suppress(TopicAlreadyExistsError):  # another member was faster
         admin.create_topics({topic: {"num_partitions": partitions}}, wait_for_metadata=True)
+
+
+def require_room(cluster: Cluster, source: str, target: str) -> None:
+    """See to it that ``target`` takes every record that ``source`` holds, before one is found that it does not.
+
+    Raises:
+        TopicError: its ``max.message.bytes`` is smaller; the text holds the command that raises it.
+        StreamError: the broker does not tell.
+    """
+    admin = cluster.admin()
+    try:
+        limits = {topic: _max_message_bytes(admin, topic) for topic in (source, target)}
+    except KafkaError as error:
+        raise StreamError(f"cannot read the limits of {source} and {target}: {error}") from error
+    finally:
+        admin.close()
+    if limits[target] < limits[source]:
+        raise TopicError(
+            f"{target} takes records of {limits[target]} bytes, {source} holds up to {limits[source]}: a frame "
+            f"between the two could not be forwarded. Raise the limit:\n  kafka-configs.sh --bootstrap-server "
+            f"{cluster.brokers} --alter --topic {target} --add-config max.message.bytes={limits[source]}"
+        )
+
+
+def _max_message_bytes(admin: KafkaAdminClient, topic: str) -> int:
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": None})
+    described = admin.describe_configs([resource], config_filter="all")
+    return int(described["topic"][topic]["max.message.bytes"]["value"])

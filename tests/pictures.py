@@ -6,6 +6,7 @@ Pixels are uint8 arrays (height, width, 3), RGB, upright, unless a name says oth
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -136,7 +137,7 @@ def ihdr(width: int, height: int, depth: int, colour: int, interlaced: bool = Fa
 
 
 def png(
-    samples: NDArray[np.unsignedinteger],
+    samples: NDArray[Any],
     depth: int = 8,
     colour: int = RGB,
     *,
@@ -152,7 +153,7 @@ def png(
     return PNG_SIGNATURE + header + before_data + chunk(b"IDAT", data) + after_data + chunk(b"IEND", b"")
 
 
-def scanlines(samples: NDArray[np.unsignedinteger], depth: int) -> bytes:
+def scanlines(samples: NDArray[Any], depth: int) -> bytes:
     """Each row with filter type 0, its samples packed to ``depth`` bits."""
     height, width, channels = samples.shape
     if height == 0 or width == 0:
@@ -165,7 +166,7 @@ def scanlines(samples: NDArray[np.unsignedinteger], depth: int) -> bytes:
     return b"".join(b"\0" + row.tobytes() for row in rows)
 
 
-def adam7(samples: NDArray[np.unsignedinteger]) -> Iterator[NDArray[np.unsignedinteger]]:
+def adam7(samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
     for y, x, step_y, step_x in (
         (0, 0, 8, 8),
         (0, 4, 8, 8),

@@ -165,6 +165,21 @@ def test_what_is_no_engine_is_refused(
     assert str(path) in capsys.readouterr().err
 
 
+def test_weights_in_another_file_are_brought_in(tmp_path: Path) -> None:
+    """An engine is one file; the digest does not care where the weights lay."""
+    path = tmp_path / "engine.onnx"
+    onnx.save(mean_graph(), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+
+    write_manifest(
+        path, Manifest.model_validate(FIELDS | {"digest": weights_digest(mean_graph())}), tmp_path / "one.onnx"
+    )
+
+    (tmp_path / "weights.bin").unlink()
+    assert read_manifest(tmp_path / "one.onnx") is not None
+    with pytest.raises(EngineError, match="in another file are missing"):
+        read_manifest(path)
+
+
 def test_template_becomes_a_manifest_once_its_nulls_are_filled(
     engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,7 +30,7 @@ def test_command_prints_every_table(capsys: pytest.CaptureFixture[str], shipped:
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Engine utility-baseline")
-    assert len([line for line in lines if line.startswith("| --- ")]) == 4
+    assert len([line for line in lines if line.startswith("| --- ")]) == 5
     assert "photos (2)" in next(line for line in lines if line.startswith("| rule"))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from runtime.manifest import Input, Resize
 from runtime.preprocess import Preprocessor, place
 from tests.pictures import noise, scene
-from tests.reference_preprocess import bilinear, reference
+from tests.reference_preprocess import Rows, bilinear, reference
 
 # OpenCV's portable arithmetic, which x86-64 runs to the bit; ARM wheels may put a vendor's in its place.
 LEVELS = 0 if platform.machine() == "x86_64" else 1
@@ -32,7 +32,8 @@ def filled(pixels: NDArray[np.uint8], spec: Input) -> NDArray[Any]:
     preprocessor = Preprocessor(spec)
     batch = preprocessor.batch(1)
     preprocessor.fill(pixels, batch[0])
-    return batch[0]
+    sample: NDArray[Any] = batch[0]
+    return sample
 
 
 def assert_equal(expected: NDArray[Any], actual: NDArray[Any], spec: Input) -> None:
@@ -232,6 +233,6 @@ def test_least_is_told_only_where_the_manifest_allows() -> None:
 
 def test_the_reference_interpolates() -> None:
     """The reference itself, by hand: 0 and 100 doubled with half-pixel centres give 0, 25, 75, 100."""
-    rows = [[(0, 0, 0), (100, 100, 100)]]
+    rows: Rows = [[(0, 0, 0), (100, 100, 100)]]
 
     assert [pixel[0] for pixel in bilinear(rows, 1, 4)[0]] == [0, 25, 75, 100]

@@ -1,0 +1,26 @@
+"""``python -m benchmarks NAME``: every reported number comes from one of these."""
+
+import importlib
+import sys
+
+NAMES = {
+    "gateway": "the whole gateway on Apache Kafka, beside its limits and the naive loop; latency; delivery's cost",
+    "memory": "peak memory with few and with many frames waiting",
+    "preprocess": "decoding and preprocessing, fused and naive",
+    "engine": "the bare engine by batch and threads",
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run the benchmark named first; the rest are its own flags."""
+    if not argv or argv[0] not in NAMES:
+        print("usage: python -m benchmarks NAME [flags]\n")
+        for name, what in NAMES.items():
+            print(f"  {name:<12}{what}")
+        return 0 if argv in ([], ["-h"], ["--help"]) else 2
+    status: int = importlib.import_module(f"benchmarks.{argv[0]}").main(argv[1:])
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
