@@ -200,7 +200,9 @@ def _decision(value: Mapping[str, Any], appended_ms: int) -> Decision:
     source = value.get("source", value)
     score = value["utility"]["score"] if "utility" in value else value["score"]
     # benchmarks.load sends frame i of camera i % 8 to partition i % 4
-    return Decision(source["offset"] * PARTITIONS + source["partition"], score, source.get("timestamp_ms", 0), appended_ms)
+    return Decision(
+        source["offset"] * PARTITIONS + source["partition"], score, source.get("timestamp_ms", 0), appended_ms
+    )
 
 
 def _fps(decisions: list[Decision]) -> float:
@@ -246,7 +248,9 @@ def _wait_until_ready(gateway: "subprocess.Popen[str]") -> None:
 
 
 def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": ""})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": ""}
+    )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
     return done.stdout

@@ -98,12 +98,12 @@ class Decoder:
             raise FrameError(Reason.UNSUPPORTED, f"a JPEG of more than {MAX_SCANS} scans")
         factor = _shrink_factor(header, least)
         shape = (-(-header.height // factor), -(-header.width // factor), 4 if header.components == 4 else 3)
-        pixels = self._scratch.array("decoded", shape)
-        fault = _decode_jpeg(value, pixels, factor)
+        pixels, shrunk = self._scratch.array("decoded", shape), factor > 1
+        fault = _decode_jpeg(value, pixels, shrunk)
         if fault.startswith(_ODD_REVISION):  # harmless, but it hides what comes after it
-            fault = _decode_jpeg(re.sub(rb"JFIF\0.", b"JFIF\0\1", value, count=1, flags=re.DOTALL), pixels, factor)
+            fault = _decode_jpeg(re.sub(rb"JFIF\0.", b"JFIF\0\1", value, count=1, flags=re.DOTALL), pixels, shrunk)
         if fault.startswith(_ENDS_EARLY):
-            fault = _decode_jpeg(value + _END, pixels, factor) and fault
+            fault = _decode_jpeg(value + _END, pixels, shrunk) and fault
         if fault:
             raise _jpeg_error(fault, header)
         return pixels if shape[2] == 3 else self._without_ink(pixels)
@@ -157,16 +157,15 @@ def _shrink_factor(header: Header, least: tuple[int, int] | None) -> int:
     return next((f for f in (8, 4, 2) if height // f >= least[0] and width // f >= least[1]), 1)
 
 
-def _decode_jpeg(value: bytes, pixels: Pixels, factor: int) -> str:
-    """Decode into ``pixels``; returns libjpeg's complaint, or nothing. The pixels are complete either way."""
+def _decode_jpeg(value: bytes, pixels: Pixels, shrunk: bool) -> str:
+    """Decode to the size of ``pixels``; returns libjpeg's complaint, or nothing. The pixels are complete either way."""
     height, width, components = pixels.shape
     try:
         simplejpeg.decode_jpeg(
             value,
             colorspace="RGB" if components == 3 else "CMYK",
-            min_height=height if factor > 1 else 0,
-            min_width=width if factor > 1 else 0,
-            min_factor=factor,
+            min_height=height if shrunk else 0,  # 0 is full size; a tiny picture is as large at 1/8 as whole
+            min_width=width if shrunk else 0,
             buffer=pixels,
         )
     except ValueError as error:
@@ -186,7 +185,7 @@ def _jpeg_error(fault: str, header: Header) -> FrameError:
 def _png(value: bytes, header: Header) -> Pixels:
     essence = np.frombuffer(_png_essence(value, header), np.uint8)
     try:
-        pixels = cv2.imdecode(essence, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+        pixels = cv2.imdecode(essence, cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:
         raise FrameError(Reason.UNDECODABLE, f"the PNG is corrupt: {error.err}") from error
     if pixels is None or pixels.shape != (header.height, header.width, 3):

@@ -19,7 +19,7 @@ PROVIDERS: dict[Provider, str] = {
 }
 TENSOR_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)", "float16": "tensor(float16)"}
 
-CHUNK = 4
+CHUNK = 2
 """Frames in one run on the CPU: larger batches are not faster there (their activations leave the cache), and
 small ones spread evenly over the workers. Measured by ``python -m benchmarks engine``."""
 

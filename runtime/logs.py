@@ -23,3 +23,5 @@ def set_up_logging(log_format: LogFormat, level: str) -> None:
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("framegate").setLevel(level.upper())
+    # It warns of every pause over 0.1 s: on busy cores that is the scheduler, and nothing can be done about it.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)

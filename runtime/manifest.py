@@ -32,8 +32,14 @@ class Resize(_Part):
     halve: bool = True
     pad_value: Annotated[int, Field(ge=0, le=255)] = 114
     scaled_decode: bool = False
-    """The JPEG decoder may do the halving in its transform (1/2, 1/4, 1/8): faster, and other by 2 levels
-    of 255 in the mean, so the engine's maker must allow it."""
+    """The JPEG decoder may do the halving in its transform (1/2, 1/4, 1/8): faster, and other by 0.4 levels of
+    255 in the mean (``docs/resize.md``), so the engine's maker must allow it."""
+
+    @model_validator(mode="after")
+    def _scaled_decode_is_halving(self) -> "Resize":
+        if self.scaled_decode and not self.halve:
+            raise ValueError("scaled_decode halves pictures, so it needs halve")
+        return self
 
 
 class Input(_Part):

@@ -78,7 +78,7 @@ class Preprocessor:
     def least(self) -> tuple[int, int] | None:
         """What ``Decoder.decode`` may be told: height and width, or None where the picture must come whole."""
         resize = self._spec.resize
-        return (self._spec.height, self._spec.width) if resize.scaled_decode and resize.halve else None
+        return (self._spec.height, self._spec.width) if resize.scaled_decode else None
 
     def batch(self, size: int) -> NDArray[Any]:
         """A zeroed batch buffer of ``size`` slots: (size, height, width, 3) or (size, 3, height, width)."""
@@ -149,7 +149,7 @@ def _table(spec: Input) -> NDArray[Any] | None:
     """What each of the 256 levels becomes, per channel: (1, 256, 3), rounded once, to the input's dtype."""
     if spec.mean is None or spec.std is None:
         return None
-    levels = np.arange(256, dtype=np.float64)[:, None]
+    levels = np.arange(256.0)[:, None]
     return _bits(((levels - spec.mean) / spec.std).astype(spec.dtype)[None])
 
 

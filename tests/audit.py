@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
@@ -158,5 +159,5 @@ def _dead_letter(record: Any, frames: str) -> tuple[Source, Delivery]:
 
 
 def _first_disorder(sources: Sequence[Source]) -> str:
-    place = next(index for index, (one, other) in enumerate(zip(sources, sources[1:], strict=False)) if one > other)
+    place = next(index for index, (one, other) in enumerate(pairwise(sources)) if one > other)
     return f"{sources[place]} before {sources[place + 1]} (reply {place} of {len(sources)})"

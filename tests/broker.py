@@ -185,6 +185,8 @@ def _settings(data: Path, port: int, controller_port: int) -> dict[str, str]:
     behaviour = {
         "auto.create.topics.enable": "false",
         "group.initial.rebalance.delay.ms": "0",
+        # A killed gateway's partitions are given away after its own session time-out, not after 6 s at least.
+        "group.min.session.timeout.ms": "500",
         "message.max.bytes": str(MESSAGE_MAX_BYTES),
         # A broker that was killed comes back soon: its old registration lapses after 3 s, not 9.
         "broker.heartbeat.interval.ms": "500",

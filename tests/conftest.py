@@ -7,14 +7,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
 from tests.broker import KafkaBroker, answers, kafka_version
+from tests.route import Route, write_brightness_engine
 
 OTHER_BROKERS = os.environ.get("FRAMEGATE_TEST_BROKERS")
+SESSION_MS = 6000 if OTHER_BROKERS else 2000
+"""A broker of somebody else has its own least session time-out: 6 s unless they changed it."""
 Topics = Callable[..., str]
 Clients = Callable[..., Any]
 
@@ -129,3 +133,32 @@ def _java() -> str:
         return "but no Java (apt-get install openjdk-17-jre-headless maven)"
     said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
     return said.stderr.partition("\n")[0]
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny real engine: utility is brightness."""
+    path = tmp_path_factory.mktemp("engine") / "brightness.onnx"
+    write_brightness_engine(path)
+    return path
+
+
+@pytest.fixture
+def route(broker: Broker, engine: Path, tmp_path: Path) -> Iterator[Callable[..., Route]]:
+    """Makes routes on the run's broker; their topics are removed after the test."""
+    made: list[Route] = []
+
+    def make(**settings: Any) -> Route:
+        given = {"engine": engine, "session_ms": SESSION_MS, **settings}
+        made.append(Route(bootstrap=broker.bootstrap, folder=tmp_path, **given))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.delete_topics()
+
+
+@pytest.fixture
+def own_route(own_broker: KafkaBroker, engine: Path, tmp_path: Path) -> Route:
+    """A route on a broker that the test may stop."""
+    return Route(bootstrap=own_broker.bootstrap, engine=engine, folder=tmp_path, session_ms=SESSION_MS)

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parents[1]
@@ -145,11 +144,6 @@ class GatewayProcess:
         """The most memory that it has had resident."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
-
-    def cpu_s(self) -> float:
-        """Processor time that it has used."""
-        times = psutil.Process(self.pid).cpu_times()
-        return float(times.user + times.system)
 
     def __enter__(self) -> Self:
         return self

@@ -113,6 +113,20 @@ class TestJpeg:
         """Adobe's inverted CMYK comes out in its own colours, not in their negative."""
         assert distance(PICTURE, decoded(pictures.cmyk_jpeg(PICTURE))) < 3
 
+    def test_cmyk_is_rounded(self) -> None:
+        """Each colour is C * K / 255 rounded to the nearest level."""
+        value = pictures.cmyk_jpeg(noise(64, 48))
+        inks = simplejpeg.decode_jpeg(value, "CMYK").astype(float)
+
+        np.testing.assert_array_equal(np.rint(inks[..., :3] * inks[..., 3:] / 255), decoded(value))
+
+    @pytest.mark.parametrize("side", range(1, 9))
+    def test_tiny(self, side: int) -> None:
+        """A picture of a few pixels comes whole: at 1/8 it would have the same size and other pixels."""
+        value = jpeg(noise(side, side), 100)
+
+        np.testing.assert_array_equal(simplejpeg.decode_jpeg(value, "RGB"), decoded(value))
+
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_orientation(self, orientation: int) -> None:
         """However the camera was held, the picture comes out upright, and its size is the upright one."""
