@@ -133,7 +133,7 @@ class Bench:
 
     def _gateway(self, frames: str, count: int, delivery: str) -> float:
         out, dead = self._topic("decisions"), self._topic("dead")
-        command = self._serve(frames, out, dead) + ["--exit-when-drained", "--metrics-port", "off"]
+        command = [*self._serve(frames, out, dead), "--exit-when-drained", "--metrics-port", "off"]
         if delivery == "fire-and-forget":
             command[2] = "benchmarks.fire_and_forget"
         else:

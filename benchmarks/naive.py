@@ -37,10 +37,13 @@ def main(engine: str, brokers: str, input_topic: str, output_topic: str, group: 
 
 
 def decide(session: ort.InferenceSession, spec: ort.NodeArg, record: object) -> bytes:
-    """Decode, resize, normalise (where the engine wants floats), infer."""
+    """Decode, crop the centre, resize, normalise (where the engine wants floats), infer."""
     picture = cv2.imdecode(np.frombuffer(record.value, np.uint8), cv2.IMREAD_COLOR)  # type: ignore[attr-defined]
     picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    picture = cv2.resize(picture, (224, 224))
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    picture = cv2.resize(picture[top : top + side, left : left + side], (224, 224))
     if spec.type == "tensor(float)":
         normalised = (picture.astype(np.float32) - 127) / 128
         batch = normalised.transpose(2, 0, 1)[np.newaxis]

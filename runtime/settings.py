@@ -27,7 +27,8 @@ from runtime.logs import LogFormat
 PREFIX = "FRAMEGATE_"
 TEST_PREFIX = "FRAMEGATE_TEST_"
 """Read by the project's tests only."""
-SECRET = ("password", "secret", "token")
+SECRET = ("password", "secret", "token", "proxy")
+"""In a client option's name; a proxy's URL may hold a password."""
 
 
 class Settings(BaseSettings):
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,
         cli_prog_name="python -m runtime.serve",
         cli_kebab_case=True,
         cli_implicit_flags=True,
@@ -49,18 +51,18 @@ class Settings(BaseSettings):
         description="engine file (.onnx); give it again for more heads (FRAMEGATE_ENGINE: separated by commas)"
     )
     brokers: str = Field("localhost:9092", description="host:port of the brokers, separated by commas")
-    input_topic: str = Field("frames", description="where frames come from: key = camera, value = JPEG or PNG")
-    output_topic: str = Field("decisions", description="where decisions go")
-    dead_letter_topic: str = Field("frames.dead-letter", description="where frames go that cannot be judged")
+    input_topic: Topic = Field("frames", description="where frames come from: key = camera, value = JPEG or PNG")
+    output_topic: Topic = Field("decisions", description="where decisions go")
+    dead_letter_topic: Topic = Field("frames.dead-letter", description="where frames go that cannot be judged")
     kept_topic: str | None = Field(None, description="also forward the kept frames' original bytes here")
-    group: str = Field("framegate", description="consumer group")
+    group: Annotated[str, Field(min_length=1)] = Field("framegate", description="consumer group")
     offset_reset: Literal["earliest", "latest"] = Field("earliest", description="where a new group begins")
     provider: Provider = Field("cpu", description="what ONNX Runtime runs on: cpu, cuda or tensorrt")
     threads: Annotated[int, Field(ge=1)] | None = Field(
         None, description="worker threads (default: the CPUs that the container may use)"
     )
     max_batch: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="frames in a micro-batch at most")
-    max_wait_ms: Annotated[float, Field(ge=0)] = Field(
+    max_wait_ms: Annotated[float, Field(ge=0, le=60_000)] = Field(
         5, description="how long a batch waits for more frames after its first"
     )
     in_flight: Annotated[int, Field(ge=1, le=64)] = Field(3, description="batches judged at the same time")
@@ -77,7 +79,7 @@ class Settings(BaseSettings):
     transaction_timeout_ms: Annotated[int, Field(ge=1000)] = Field(
         15_000, description="after which the broker ends a killed member's transaction"
     )
-    broker_timeout_s: Annotated[float, Field(gt=0)] = Field(
+    broker_timeout_s: Annotated[float, Field(ge=1, le=86_400)] = Field(
         120, description="how long a broker that does not answer is waited for"
     )
     create_topics: bool = Field(False, description="create topics that are missing")
@@ -97,7 +99,7 @@ class Settings(BaseSettings):
     @field_validator("engine", mode="before")
     @classmethod
     def _split(cls, paths: Any) -> Any:
-        return paths.split(",") if isinstance(paths, str) else paths
+        return [path for path in paths.split(",") if path] if isinstance(paths, str) else paths
 
     @field_validator("kafka")
     @classmethod
@@ -109,10 +111,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _distinct_topics(self) -> "Settings":
-        topics = [self.input_topic, self.output_topic, self.dead_letter_topic, self.kept_topic]
-        given = [topic for topic in topics if topic]
-        if len(set(given)) < len(given):
-            raise ValueError("input, output, dead-letter and kept topic must all differ, or frames go in circles")
+        users: dict[str, str] = {}
+        for name in ("input_topic", "output_topic", "dead_letter_topic", "kept_topic"):
+            topic = getattr(self, name)
+            if topic and topic in users:
+                raise ValueError(f"{users[topic]} and {name} are both {topic!r}: they must differ")
+            users[topic] = name
         return self
 
     @property
@@ -149,9 +153,13 @@ def load_settings(argv: Sequence[str] | None = None) -> Settings:
     try:
         return Loaded()  # type: ignore[call-arg]
     except ValidationError as error:
-        raise ConfigError("\n".join(_fault(fault) for fault in error.errors(include_url=False))) from error
+        faults = [_fault(fault) for fault in error.errors(include_url=False)]
+        raise ConfigError("\n".join(dict.fromkeys(faults))) from error
     except SettingsError as error:
-        raise ConfigError(f"{error}: tables are JSON in the environment, or {PREFIX}KAFKA__name=value") from error
+        raise ConfigError(
+            f"{error}: [kafka] is --kafka name=value (a value with a comma: by one of the other ways), "
+            f"{PREFIX}KAFKA__NAME=value, JSON in {PREFIX}KAFKA, or a table in the TOML file"
+        ) from error
 
 
 def _config_path(arguments: Sequence[str]) -> Path | None:
@@ -164,7 +172,7 @@ def _config_path(arguments: Sequence[str]) -> Path | None:
     if path is None:
         return None
     try:
-        tomllib.loads(Path(path).read_text())
+        tomllib.loads(Path(path).read_bytes().decode())
     except OSError as error:
         raise ConfigError(f"--config {path}: cannot read it: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -175,9 +183,10 @@ def _config_path(arguments: Sequence[str]) -> Path | None:
 def _require_known_environment() -> None:
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     for name in os.environ:
-        if not name.startswith(PREFIX) or name.startswith(TEST_PREFIX):
+        upper = name.upper()  # pydantic-settings reads either case
+        if not upper.startswith(PREFIX) or upper.startswith(TEST_PREFIX) or upper.startswith(f"{PREFIX}KAFKA__"):
             continue
-        if name.partition("__")[0] not in known:
+        if upper not in known:
             raise ConfigError(f"{name}: no such setting; there are {', '.join(sorted(known))}")
 
 

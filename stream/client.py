@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaConfigurationError, KafkaError, KafkaTimeoutError
 
 from stream.errors import ClientOptionError, StreamError
 
@@ -55,7 +55,7 @@ class Cluster:
     """
 
     brokers: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # it may hold passwords
     budget_s: float = 120.0
 
     def __post_init__(self) -> None:
@@ -109,14 +109,20 @@ class Cluster:
     def _open(self, client: Callable[..., Client], defaults: Mapping[str, Any], options: Mapping[str, Any]) -> Client:
         known = client.DEFAULT_CONFIG  # type: ignore[attr-defined]
         own = {name: value for name, value in self.options.items() if name in known}
+        first_answer = {"bootstrap_timeout_ms": int(self.budget_s * 1000)}
         try:
-            return client(bootstrap_servers=self.brokers.split(","), **{**defaults, **own, **options})
+            return client(bootstrap_servers=self.brokers.split(","), **{**first_answer, **defaults, **own, **options})
         except KafkaTimeoutError as error:
             raise StreamError(
                 f"no broker answers at {self.brokers}: is it running, is the address right (--brokers), and do the "
                 "[kafka] security options fit it?"
             ) from error
-        except (KafkaError, OSError, ValueError) as error:
+        except (KafkaConfigurationError, AssertionError, TypeError, ValueError) as error:
+            raise ClientOptionError(
+                f"kafka-python refuses these options: {error}. They are --brokers {self.brokers} and [kafka] "
+                f"{', '.join(sorted(own)) or 'without options'}"
+            ) from error
+        except (KafkaError, OSError) as error:
             raise StreamError(f"no client for {self.brokers}: {type(error).__name__}: {error}") from error
 
 

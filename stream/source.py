@@ -4,11 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import CommitFailedError, KafkaError, KafkaTimeoutError, RebalanceInProgressError
+from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from kafka.future import Future
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
@@ -102,11 +103,18 @@ class Source:
         return True
 
     def committed(self, partitions: Collection[Partition]) -> dict[Partition, int]:
-        """What the group has committed; 0 where nothing is."""
-        return {
-            partition: self._consumer.committed(TopicPartition(*partition), timeout_ms=10_000) or 0
-            for partition in partitions
-        }
+        """What the group has committed; 0 where nothing is.
+
+        Raises:
+            StreamError: the broker does not tell within the budget.
+        """
+        try:
+            return {
+                partition: self._consumer.committed(TopicPartition(*partition), timeout_ms=self._budget_s * 1000) or 0
+                for partition in partitions
+            }
+        except KafkaError as error:
+            raise StreamError(f"cannot read the committed offsets of {self.topic}: {error}") from error
 
     def end_offsets(self) -> dict[Partition, int]:
         """The end of every partition of the topic, now: the offset that its next record will get.
@@ -125,10 +133,10 @@ class Source:
         """Per assigned partition, the next offset to be read, where it is known already."""
         positions = {}
         for partition in self.assigned:
-            try:
-                positions[partition] = self._consumer.position(TopicPartition(*partition), timeout_ms=1000)
-            except (KafkaTimeoutError, AssertionError, KafkaError):
-                continue  # not fetched yet, or just revoked: the caller asks again
+            with suppress(KafkaError):  # just revoked: the caller asks again
+                position = self._consumer.position(TopicPartition(*partition), timeout_ms=1000)
+                if position is not None:  # a killed member's open transaction hides what is committed
+                    positions[partition] = position
         return positions
 
     def lags(self) -> dict[Partition, int]:

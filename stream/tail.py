@@ -5,17 +5,19 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 from rich.console import Console
 from rich.live import Live
 
 from stream.arguments import add_cluster_arguments, open_cluster
 from stream.board import Board, Row, read_row
+from stream.client import Cluster
 from stream.errors import StreamError
 from stream.record import Record
 from stream.topics import require_topics
@@ -39,37 +41,63 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def follow(consumer: KafkaConsumer, topics: Sequence[str], *, from_beginning: bool) -> Iterator[Record]:
-    """All records of the topics' partitions from now on (or ever), without a group: nothing is committed.
+class Follower:
+    """Reads all partitions of some topics, from now on or from their beginning; commits nothing.
+
+    Args:
+        cluster: where they are.
+        topics: their names.
+        from_beginning: begin with the oldest record.
 
     Raises:
-        StreamError: the broker refuses.
+        StreamError: the broker does not answer or refuses; so does ``poll``.
     """
-    try:
-        partitions = [
-            TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()
-        ]
-        consumer.assign(partitions)
-        (consumer.seek_to_beginning if from_beginning else consumer.seek_to_end)(*partitions)
+
+    def __init__(self, cluster: Cluster, topics: Sequence[str], *, from_beginning: bool) -> None:
+        self._topics = topics
+        self._consumer = cluster.consumer()
+        with self._translated():
+            partitions = [
+                TopicPartition(topic, number)
+                for topic in topics
+                for number in self._consumer.partitions_for_topic(topic) or ()
+            ]
+            self._consumer.assign(partitions)
+            (self._consumer.seek_to_beginning if from_beginning else self._consumer.seek_to_end)(*partitions)
+
+    def poll(self, timeout_ms: int = 200) -> list[Record]:
+        """What has come since the last call; waits for something up to ``timeout_ms``."""
+        with self._translated():
+            polled = self._consumer.poll(timeout_ms=timeout_ms)
+        return [_record(raw) for records in polled.values() for raw in records]
+
+    def __iter__(self) -> Iterator[Record]:
         while True:
-            for records in consumer.poll(timeout_ms=200).values():
-                yield from map(_record, records)
-    except KafkaError as error:
-        raise StreamError(f"cannot read {', '.join(topics)}: {type(error).__name__}: {error}") from error
+            yield from self.poll()
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._consumer.close(autocommit=False, timeout_ms=5000)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaError as error:
+            raise StreamError(f"cannot read {', '.join(self._topics)}: {type(error).__name__}: {error}") from error
 
 
 def _tail(arguments: argparse.Namespace) -> None:
     topics = [topic for topic in (arguments.topic, arguments.dead_letter_topic) if topic]
     cluster = open_cluster(arguments)
     require_topics(cluster, topics, create=False)
-    consumer = cluster.consumer()
-    records = follow(consumer, topics, from_beginning=arguments.from_beginning)
+    follower = Follower(cluster, topics, from_beginning=arguments.from_beginning)
     try:
-        _show(_first(records, arguments.count), as_json=arguments.json)
+        _show(_first(follower, arguments.count), as_json=arguments.json)
     except KeyboardInterrupt:
         pass
     finally:
-        consumer.close(autocommit=False, timeout_ms=5000)
+        follower.close()
 
 
 def _show(records: Iterator[Record], *, as_json: bool) -> None:
@@ -108,7 +136,7 @@ def _dead_letter(record: Record, row: Row) -> dict[str, Any]:
     return {"schema": "framegate/dead-letter/1", "stream": row.stream, "source": source, "reason": row.reasons}
 
 
-def _first(records: Iterator[Record], count: int | None) -> Iterator[Record]:
+def _first(records: Iterable[Record], count: int | None) -> Iterator[Record]:
     for index, record in enumerate(records, 1):
         yield record
         if index == count:

@@ -17,7 +17,7 @@ from tests.broker import KafkaBroker, answers, kafka_version
 from tests.route import Route, write_brightness_engine
 
 OTHER_BROKERS = os.environ.get("FRAMEGATE_TEST_BROKERS")
-SESSION_MS = 6000 if OTHER_BROKERS else 2000
+SESSION_MS = 6000 if OTHER_BROKERS else 1500
 """A broker of somebody else has its own least session time-out: 6 s unless they changed it."""
 Topics = Callable[..., str]
 Clients = Callable[..., Any]

@@ -27,7 +27,7 @@ Frame = tuple[bytes | None, bytes | None]
 """A record's key, that is its camera, and its value."""
 
 DELIVERIES = ("at-least-once", "exactly-once")
-TRANSACTION_TIMEOUT_MS = 3000
+TRANSACTION_TIMEOUT_MS = 2000
 
 
 @dataclass

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.kafka
 
 Routes = Callable[..., Route]
 CRASHING = ("-m", "tests.faults.crashing_serve")
-KILLS = 4
+KILLS = 3
 
 AT_LEAST_ONCE_POINTS = [
     "KafkaProducer.send:after:21",  # some replies of a batch are sent, others not
@@ -26,7 +26,7 @@ EXACTLY_ONCE_POINTS = [
     "KafkaProducer.begin_transaction:after:4",
     "KafkaProducer.send:after:21",
     "KafkaProducer.send_offsets_to_transaction:before:4",
-    "KafkaProducer.send_offsets_to_transaction:after:4",
+    "KafkaProducer.commit_transaction:before:4",
     "KafkaProducer.commit_transaction:after:4",
 ]
 
@@ -87,7 +87,7 @@ def test_what_a_killed_transaction_left_is_hidden(route: Routes) -> None:
     """A reader of uncommitted records does see the replies of the transaction that died: the kill was real."""
     here = route(partitions=2)
     here.publish(good_frames(96))
-    point = "KafkaProducer.send_offsets_to_transaction:after:4"
+    point = "KafkaProducer.commit_transaction:before:4"
 
     with here.gateway(delivery="exactly-once", program=CRASHING, environment={VARIABLE: point}) as gateway:
         gateway.wait_for_exit()
