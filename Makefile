@@ -36,7 +36,10 @@ wheel: $(BIN)/python ## build the wheel, and start it where nothing else is inst
 	$(PYTHON) -m venv --without-pip $(WHEEL)/venv
 	$(PYTHON) -m pip --disable-pip-version-check --python $(WHEEL)/venv/bin/python install --quiet \
 		--constraint constraints.txt $(WHEEL)/*.whl
-	cd $(WHEEL) && venv/bin/framegate --help > /dev/null && venv/bin/python -m runtime.serve --help > /dev/null
+	cd $(WHEEL) && venv/bin/framegate --help > /dev/null \
+		&& for module in runtime.serve runtime.assess stream.publish stream.tail; do \
+			venv/bin/python -m $$module --help > /dev/null || exit 1; \
+		done
 	@ls $(WHEEL)/*.whl
 
 java:

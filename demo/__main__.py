@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 
 from demo.cameras import CAMERAS, Frame, film
 from demo.embedded_broker import EmbeddedBroker
@@ -28,7 +30,7 @@ from stream.tail import Follower
 from stream.topics import require_topics
 
 ROOT: Final = Path(__file__).parents[1]
-ENGINE: Final = Path("models") / "utility-baseline.onnx"
+ENGINE: Final = Path(os.path.relpath(ROOT / "models" / "utility-baseline.onnx"))
 TOPICS: Final = ["frames", "decisions", "frames.dead-letter"]
 SECTIONS: Final[dict[str, Section]] = {"keep": "kept", "drop": "dropped", "dead letter": "dead-lettered"}
 LIMIT_S: Final = 120.0
@@ -51,9 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _run(arguments.engine, arguments.output.absolute())
+        return _run(arguments.engine, arguments.output)
     except (RuntimeError, StreamError, OSError) as error:
-        terminal.print(f"[red]demo:[/] {error}")
+        terminal.print("[red]demo:[/]", escape(str(error)), soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         terminal.print("interrupted; broker and gateway are stopped")
@@ -72,10 +74,11 @@ def _run(engine: Path, output: Path) -> int:
         terminal.print(f"published {len(frames)} frames of {len(CAMERAS)} cameras to an embedded broker")
         gateway = stack.enter_context(_gateway(engine, broker.bootstrap, output))
         outcomes = _watch(cluster, gateway)
-        status = gateway.wait(30)
+        _require_success(gateway, output / "serve.log")
     sheet = output / "contact-sheet.png"
     contact_sheet(_tiles(frames, outcomes), sheet, subtitle=_subtitle(frames, engine))
-    return _report(frames, outcomes, status, output)
+    terminal.print(f"contact sheet: [bold]{sheet}[/]", highlight=False, soft_wrap=True)
+    return _account(frames, outcomes)
 
 
 def _publish(frames: Sequence[Frame], cluster: Cluster) -> None:
@@ -100,7 +103,7 @@ def _gateway(engine: Path, brokers: str, output: Path) -> "Iterator[subprocess.P
     terminal.print(f"[dim]$ python {' '.join(command)}[/]", highlight=False, soft_wrap=True)
     with (output / "serve.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            [sys.executable, *command], stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         yield process
@@ -132,6 +135,7 @@ def _watch(cluster: Cluster, gateway: "subprocess.Popen[bytes]") -> dict[str, li
                     break
     finally:
         follower.close()
+        terminal.print()
     return outcomes
 
 
@@ -154,18 +158,24 @@ def _subtitle(frames: Sequence[Frame], engine: Path) -> str:
     return f"{len(frames)} frames of {len(CAMERAS)} cameras, judged by {engine.stem}; bars and numbers: utility, 0 to 1"
 
 
-def _report(frames: Sequence[Frame], outcomes: dict[str, list[Row]], status: int, output: Path) -> int:
-    """Say how it went; 0 where every frame has exactly one outcome and the gateway ended well."""
+def _require_success(gateway: "subprocess.Popen[bytes]", log: Path) -> None:
+    try:
+        status = gateway.wait(30)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"the gateway is not done within {LIMIT_S:.0f} s; it logs to {log}") from None
+    if status:
+        end = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+        raise RuntimeError(f"the gateway ended with status {status}; the end of {log}:\n{end}")
+
+
+def _account(frames: Sequence[Frame], outcomes: dict[str, list[Row]]) -> int:
     wrong = [frame.id for frame in frames if len(outcomes.get(frame.id, [])) != 1]
-    terminal.print(f"contact sheet: [bold]{output / 'contact-sheet.png'}[/]", highlight=False, soft_wrap=True)
-    if status != 0:
-        end = "\n".join((output / "serve.log").read_text(errors="replace").splitlines()[-20:])
-        terminal.print(f"[red]the gateway ended with status {status}; the end of its log:[/]\n{end}")
-    if wrong or len(outcomes) != len(frames):
-        terminal.print(f"[red]not accounted for exactly once:[/] {', '.join(wrong) or 'frames that nobody sent'}")
+    unknown = sorted(outcomes.keys() - {frame.id for frame in frames})
+    if wrong or unknown:
+        terminal.print(f"[red]not accounted for exactly once:[/] {', '.join(wrong + unknown)}")
         return 1
     terminal.print(f"all {len(frames)} frames are accounted for: one decision or one dead letter each")
-    return 1 if status else 0
+    return 0
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

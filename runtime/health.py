@@ -30,7 +30,8 @@ class HealthServer:
             self._server = ThreadingHTTPServer((host, port), _handler(probes))
         except OSError as error:
             raise ConfigError(
-                f"--metrics-port {port}: cannot listen on {host}:{port} ({error.strerror}); choose another, or 'off'"
+                f"--metrics-port {port}: cannot listen on {host}:{port} ({error.strerror}); choose another port or "
+                "--metrics-host, or --metrics-port off"
             ) from error
         self._server.daemon_threads = True
         self.port = self._server.server_port

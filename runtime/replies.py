@@ -10,6 +10,8 @@ from runtime.pipeline import Judgement, Outcome
 from stream.record import Headers, Record, Reply
 
 CE_TYPE = "framegate.decision.v1"
+EPOCH_DIGITS = 15
+"""Milliseconds to the year 33658: a longer number is no time."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,8 @@ def frame_id(record: Record) -> str:
 
 def captured_at_ms(record: Record) -> int:
     """When the frame was captured (header ``captured-at-ms``), else the record's own time; epoch, ms."""
-    try:
-        return int(record.header("captured-at-ms") or record.timestamp_ms)
-    except ValueError:
-        return record.timestamp_ms
+    given = record.header("captured-at-ms") or b""
+    return int(given) if given.isdigit() and len(given) <= EPOCH_DIGITS else record.timestamp_ms
 
 
 def _cloud_event(record: Record, id_: str) -> Headers:

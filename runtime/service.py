@@ -12,6 +12,7 @@ import simplejpeg
 
 from runtime.cpus import usable_cpus
 from runtime.decision import Decisions
+from runtime.errors import EngineError, FrameError
 from runtime.gateway import Gateway
 from runtime.health import HealthServer
 from runtime.pipeline import Pipeline, open_pipeline
@@ -115,6 +116,8 @@ def dry_run(settings: Settings) -> bytes:
         record = Record(settings.input_topic, 0, 0, int(time.time() * 1000), b"dry-run", grey)
         began_s = time.monotonic()
         [outcome] = pipeline.judge([grey])
+        if isinstance(outcome, FrameError):
+            raise EngineError(f"the engines cannot judge a plain grey frame: {outcome}")
         [reply, *_] = _replies(settings, pipeline).to(record, outcome, began_s)
         _require_topics(settings, _cluster(settings))
     assert reply.value is not None

@@ -4,6 +4,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,10 @@ TEST_PREFIX = "FRAMEGATE_TEST_"
 """Read by the project's tests only."""
 SECRET = ("password", "secret", "token", "proxy")
 """In a client option's name; a proxy's URL may hold a password."""
+TEXT = ("client_", "group_", "sasl_", "ssl_")
+"""How client options begin that stay text where they look like a number: a user may be called 007."""
+
+Topic = Annotated[str, Field(min_length=1)]
 
 
 class Settings(BaseSettings):
@@ -105,7 +110,7 @@ class Settings(BaseSettings):
     @classmethod
     def _hide_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
         return {
-            name: SecretStr(str(value)) if any(word in name for word in SECRET) else _typed(value)
+            name: SecretStr(str(value)) if any(word in name for word in SECRET) else _typed(name, value)
             for name, value in options.items()
         }
 
@@ -151,7 +156,7 @@ def load_settings(argv: Sequence[str] | None = None) -> Settings:
 
     Loaded.__doc__ = Settings.__doc__
     try:
-        return Loaded()  # type: ignore[call-arg]
+        return Loaded()
     except ValidationError as error:
         faults = [_fault(fault) for fault in error.errors(include_url=False)]
         raise ConfigError("\n".join(dict.fromkeys(faults))) from error
@@ -184,28 +189,33 @@ def _require_known_environment() -> None:
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     for name in os.environ:
         upper = name.upper()  # pydantic-settings reads either case
-        if not upper.startswith(PREFIX) or upper.startswith(TEST_PREFIX) or upper.startswith(f"{PREFIX}KAFKA__"):
+        if not upper.startswith(PREFIX) or upper.startswith((TEST_PREFIX, f"{PREFIX}KAFKA__")):
             continue
         if upper not in known:
             raise ConfigError(f"{name}: no such setting; there are {', '.join(sorted(known))}")
 
 
 def _fault(fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"]) or "settings"
+    if not fault["loc"]:
+        return str(fault["msg"]).removeprefix("Value error, ")
+    key = str(fault["loc"][0])  # what follows is a place in a list or a member of a union
     flag = f"--{key.replace('_', '-')}"
     if fault["type"] == "missing":
         return f"{key}: missing; give {flag}, {PREFIX}{key.upper()} or {key} in the TOML file"
     if fault["type"] == "extra_forbidden":
         return f"{key}: no such setting; there are {', '.join(Settings.model_fields)}"
-    given = "" if "kafka" in key or isinstance(fault["input"], dict) else f" (given: {fault['input']!r})"
-    return f"{key}: {fault['msg'].removeprefix('Value error, ')}{given}"
+    given = "" if key == "kafka" else f" (given: {fault['input']!r})"
+    return f"{key}: {fault['msg']}{given}"
 
 
-def _typed(value: Any) -> Any:
+def _typed(name: str, value: Any) -> Any:
     """Numbers and booleans, which flags and environment bring as text."""
     if not isinstance(value, str):
         return value
-    try:
-        return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return value
+    if value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    if not name.startswith(TEXT):
+        for number in (int, float):
+            with suppress(ValueError):
+                return number(value)
+    return value

@@ -79,9 +79,12 @@ class Source:
         return self._consumer.group_metadata()
 
     def owns(self, batch: Batch) -> bool:
-        """Whether no rebalance came between the batch's poll and now."""
+        """Whether no rebalance came between the batch's poll and now.
+
+        A member that was just thrown out has no generation (-1); the broker would let it commit in a transaction.
+        """
         then, now = batch.membership, self.membership()
-        return bool(then.generation_id == now.generation_id and then.member_id == now.member_id)
+        return bool(0 <= then.generation_id == now.generation_id and then.member_id == now.member_id)
 
     def commit(self, offsets: Mapping[Partition, int], timeout_s: float | None = None) -> bool:
         """Commit, and wait for the broker's answer; retried until ``timeout_s`` (default: the budget).
@@ -143,10 +146,11 @@ class Source:
         """Records that wait in each assigned partition, as of the last fetch."""
         lags = {}
         for partition in self.assigned:
-            end = self._consumer.highwater(TopicPartition(*partition))
-            position = self._consumer.position(TopicPartition(*partition), timeout_ms=0) if end else None
-            if end is not None and position is not None:
-                lags[partition] = max(0, end - position)
+            with suppress(KafkaError):  # just revoked, or its position is not known yet
+                end = self._consumer.highwater(TopicPartition(*partition))
+                position = self._consumer.position(TopicPartition(*partition), timeout_ms=0) if end else None
+                if end is not None and position is not None:
+                    lags[partition] = max(0, end - position)
         return lags
 
     def close(self) -> None:
@@ -185,6 +189,9 @@ class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         await self._in_thread(lost=False)
+        # kafka-python keeps the position of a partition that comes back to us, although what was polled of it
+        # and not committed is given up here: without this, those records would be skipped.
+        self._consumer._subscription.assign_from_subscribed([])
 
     async def on_partitions_lost(self, lost: Any) -> None:
         await self._in_thread(lost=True)
@@ -211,7 +218,9 @@ def _names(partitions: Iterable[Partition]) -> str:
 
 
 def _record(raw: Any) -> Record:
-    return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers or ()))
+    # A header's value may be null, which kafka-python reads but refuses to send on.
+    headers = tuple((name, value or b"") for name, value in raw.headers or ())
+    return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, headers)
 
 
 def _kafka_offsets(offsets: Mapping[Partition, int]) -> dict[Any, Any]:

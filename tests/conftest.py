@@ -117,9 +117,7 @@ def consumer(broker: Broker) -> Iterator[Clients]:
             "isolation_level": "read_committed",
             "consumer_timeout_ms": 10_000,
         }
-        made.append(
-            KafkaConsumer(*topics, bootstrap_servers=broker.bootstrap.split(","), **{**ours, **options})
-        )
+        made.append(KafkaConsumer(*topics, bootstrap_servers=broker.bootstrap.split(","), **{**ours, **options}))
         return made[-1]
 
     yield make

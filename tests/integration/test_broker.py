@@ -19,16 +19,12 @@ def test_each_topic_is_new_and_has_the_partitions_asked_for(topic: Topics, produ
     assert producer().partitions_for(four) == {0, 1, 2, 3}
 
 
-def test_a_record_comes_back_as_it_was_sent(
-    topic: Topics, producer: Clients, consumer: Clients, group: str
-) -> None:
+def test_a_record_comes_back_as_it_was_sent(topic: Topics, producer: Clients, consumer: Clients, group: str) -> None:
     """Key, value, headers and order survive, and a group is assigned its partitions at once."""
     frames = topic()
     client = producer()
     for number in range(3):
-        client.send(
-            frames, key=b"cam-1", value=bytes([number]) * 1000, headers=[("frame-id", b"%d" % number)]
-        )
+        client.send(frames, key=b"cam-1", value=bytes([number]) * 1000, headers=[("frame-id", b"%d" % number)])
     client.flush()
 
     reader = consumer(frames, group_id=group)
@@ -104,8 +100,6 @@ def _send(bootstrap: str, value: bytes) -> None:
 
 
 def _read(bootstrap: str, count: int) -> list[bytes]:
-    with KafkaConsumer(
-        bootstrap_servers=bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=10_000
-    ) as reader:
+    with KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=10_000) as reader:
         reader.assign([TopicPartition("kept", 0)])
         return [next(reader).value for _ in range(count)]

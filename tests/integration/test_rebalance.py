@@ -1,13 +1,18 @@
 """Members that join and leave while frames flow."""
 
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
+from stream.client import Cluster
+from stream.record import Partition, Record
+from stream.source import Source
+from tests.audit import end_offsets
 from tests.gateway_process import STOPPED, GatewayProcess
-from tests.route import DELIVERIES, Route, mixed_frames
+from tests.route import DELIVERIES, Route, good_frames, mixed_frames
 
 pytestmark = pytest.mark.kafka
 
@@ -84,6 +89,58 @@ def test_more_members_than_partitions(route: Routes, delivery: str) -> None:
     account = here.audit()
     account.require_complete()
     account.require_no_repeat()
+
+
+def test_what_was_polled_and_not_committed_is_polled_again(route: Routes) -> None:
+    """A partition that stays with a member through a rebalance starts again at its committed offset."""
+    here = route(partitions=2)
+    here.publish(good_frames(40))
+    ends = {partition.partition: end for partition, end in end_offsets(here.bootstrap, here.frames).items()}
+
+    with closing(_source(here)) as source:
+        polled: list[Record] = []
+        _wait(lambda: polled.extend(_poll(source)) or len(polled) == 40)
+        assert source.commit({Partition(here.frames, 0): 3, Partition(here.frames, 1): 5})
+        with _polled_by_another(here):
+            again: list[Record] = []
+            _wait(lambda: again.extend(_poll(source)) or _at_the_end(again, ends))
+
+    [kept] = {record.partition for record in again}
+    assert [record.offset for record in again] == list(range({0: 3, 1: 5}[kept], ends[kept]))
+
+
+def _source(here: Route) -> Source:
+    return Source(
+        Cluster(here.bootstrap), here.frames, here.group, offset_reset="earliest", on_revoked=lambda: None
+    )
+
+
+def _poll(source: Source) -> Sequence[Record]:
+    batch = source.next_batch(8, 0, idle_ms=50)
+    return batch.records if batch else ()
+
+
+def _at_the_end(records: Sequence[Record], ends: Mapping[int, int]) -> bool:
+    return bool(records) and records[-1].offset + 1 == ends[records[-1].partition]
+
+
+@contextmanager
+def _polled_by_another(here: Route) -> Iterator[None]:
+    """Another member polls in a thread of its own while the block runs."""
+    done = threading.Event()
+
+    def poll() -> None:
+        with closing(_source(here)) as other:
+            while not done.is_set():
+                _poll(other)
+
+    thread = threading.Thread(target=poll, name="other-member", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _joined(here: Route, stack: ExitStack, delivery: str) -> GatewayProcess:

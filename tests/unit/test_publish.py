@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -19,14 +20,14 @@ PHOTOS = ROOT / "demo" / "photos"
 
 
 def test_frames_keep_to_the_schedule() -> None:
-    """A frame that was late does not delay the later ones: 20 frames at 100 a second take 0.19 s in all."""
+    """A frame that was late does not delay the later ones: 20 frames at 20 a second take 0.95 s in all."""
     began_s = time.monotonic()
 
-    for index, _ in enumerate(_paced([("", Shot("", b""))] * 20, 100, threading.Event())):
+    for index, _ in enumerate(_paced([("", Shot("", b""))] * 20, 20, threading.Event())):
         if index == 5:
-            time.sleep(0.05)
+            time.sleep(0.5)
 
-    assert 0.19 <= time.monotonic() - began_s < 0.24
+    assert 0.95 <= time.monotonic() - began_s < 1.3
 
 
 def test_a_stop_ends_the_wait() -> None:
@@ -41,19 +42,19 @@ def test_a_stop_ends_the_wait() -> None:
 
 
 def test_a_cameras_frames_are_left_out_not_delayed() -> None:
-    """--fps on a camera thins its frames: of 40 that come every 5 ms, at 50 a second about 10 are sent."""
+    """--fps on a camera thins its frames: at 50 a second, of 60 that come every 5 ms about a quarter are sent."""
 
-    def camera() -> "list[tuple[str, Shot]]":
-        return [("", Shot(str(number), b"")) for number in range(40)]
-
-    def coming() -> "object":
-        for frame in camera():
+    def camera() -> Iterator[tuple[str, Shot]]:
+        for number in range(60):
             time.sleep(0.005)
-            yield frame
+            yield "", Shot(str(number), b"")
 
-    sent = list(_thinned(coming(), 50))  # type: ignore[arg-type]
+    began_s = time.monotonic()
+    sent = list(_thinned(camera(), 50))
+    seconds = time.monotonic() - began_s
 
-    assert 8 <= len(sent) <= 14
+    assert 0.6 * 50 * seconds <= len(sent) <= 50 * seconds + 1
+    assert len(sent) < 60
 
 
 def test_pictures_are_in_the_order_that_a_person_reads(tmp_path: Path) -> None:

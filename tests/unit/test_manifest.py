@@ -1,0 +1,181 @@
+"""The manifest: what it holds, what it refuses."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from runtime.errors import EngineError
+from runtime.manifest import Input, Manifest, Provenance, QualityHead, Resize, UtilityHead, parse_manifest
+from tests.engines import fitting_manifest
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+channels = st.tuples(finite, finite, finite)
+deviations = st.tuples(*[st.floats(min_value=1e-3, max_value=1e3)] * 3)
+resizes = st.builds(
+    Resize,
+    fit=st.sampled_from(["stretch", "crop", "pad"]),
+    halve=st.just(True),
+    pad_value=st.integers(0, 255),
+    scaled_decode=st.booleans(),
+)
+sizes = st.integers(1, 4096)
+inputs = st.one_of(
+    st.builds(Input, name=st.text(), dtype=st.just("uint8"), height=sizes, width=sizes, resize=resizes),
+    st.builds(
+        Input,
+        name=st.text(),
+        dtype=st.sampled_from(["float32", "float16"]),
+        layout=st.sampled_from(["NHWC", "NCHW"]),
+        height=sizes,
+        width=sizes,
+        color=st.sampled_from(["RGB", "BGR"]),
+        resize=resizes,
+        mean=channels,
+        std=deviations,
+    ),
+)
+utility = st.builds(UtilityHead, output=st.text(), threshold=st.floats(0, 1))
+quality = st.builds(QualityHead, output=st.text(), threshold=st.floats(1, 5))
+manifests = st.builds(
+    Manifest,
+    name=st.text(),
+    version=st.text(),
+    digest=st.from_regex(r"\Asha256:[0-9a-f]{64}\Z"),
+    precision=st.sampled_from(["fp32", "fp16", "int8"]),
+    inputs=st.tuples(inputs),
+    heads=st.one_of(st.tuples(utility), st.tuples(quality), st.tuples(utility, quality)),
+    provenance=st.builds(
+        Provenance,
+        data=st.text(),
+        metrics=st.dictionaries(st.text(), finite),
+        licence=st.text(),
+        command=st.text(),
+    ),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(manifests)
+def test_a_manifest_survives_json(manifest: Manifest) -> None:
+    """What is written is what is read, also without the fields that hold nothing."""
+    assert parse_manifest(manifest.model_dump_json(), "x.onnx") == manifest
+    assert parse_manifest(manifest.model_dump_json(exclude_none=True), "x.onnx") == manifest
+
+
+def plain() -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(fitting_manifest("plain", ("utility", "quality")).model_dump_json())
+    return fields
+
+
+def changed(path: str, value: Any) -> str:
+    """The plain manifest's JSON with one field of another value."""
+    fields = plain()
+    *way, last = path.split(".")
+    place: Any = fields
+    for step in way:
+        place = place[int(step)] if step.isdigit() else place[step]
+    place[last] = value
+    return json.dumps(fields)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("format", "framegate/manifest/2"),
+        ("digest", "sha256:ABC"),
+        ("digest", "sha256:" + "0" * 64 + "\n"),
+        ("precision", "fp8"),
+        ("inputs", []),
+        ("heads", []),
+        ("inputs.0.height", 0),
+        ("inputs.0.width", 2.5),
+        ("inputs.0.dtype", "int64"),
+        ("inputs.0.layout", "CHWN"),
+        ("inputs.0.color", "YUV"),
+        ("inputs.0.resize.fit", "squash"),
+        ("inputs.0.resize.pad_value", 256),
+        ("heads.0.threshold", 1.01),
+        ("heads.0.threshold", float("nan")),
+        ("heads.1.threshold", 0.5),
+        ("heads.1.output", None),
+        ("provenance.metrics", {"srcc": float("inf")}),
+        ("provenance.licence", None),
+    ],
+)
+def test_a_wrong_field_is_named(path: str, value: Any) -> None:
+    """The text holds the file and the way to the field, so that it is found without a manual."""
+    with pytest.raises(EngineError, match=r"x\.onnx: the manifest does not follow") as refused:
+        parse_manifest(changed(path, value), "x.onnx")
+
+    steps = [step for step in path.split(".") if step not in {"srcc"}]
+    assert all(step in str(refused.value) for step in steps)
+
+
+@pytest.mark.parametrize("path", ["quantised", "inputs.0.mode", "inputs.0.resize.antialias", "heads.0.labels"])
+def test_an_unknown_field_is_refused(path: str) -> None:
+    """A field that this runtime does not know could change what a score means: it is not passed over."""
+    with pytest.raises(EngineError, match=path.rpartition(".")[2]):
+        parse_manifest(changed(path, "yes"), "x.onnx")
+
+
+def test_every_wrong_field_is_named_at_once() -> None:
+    """One run shows all that is wrong."""
+    fields = plain()
+    fields["precision"] = "fp8"
+    fields["inputs"][0]["height"] = -1
+    del fields["version"]
+
+    with pytest.raises(EngineError, match=r"(?s)(?=.*precision)(?=.*inputs\.0\.height)(?=.*version)"):
+        parse_manifest(json.dumps(fields), "x.onnx")
+
+
+def test_an_unknown_kind_of_head_is_refused() -> None:
+    """The kinds that are known stand in the text."""
+    with pytest.raises(EngineError, match="'utility', 'quality'"):
+        parse_manifest(changed("heads.0.kind", "beauty"), "x.onnx")
+
+
+def test_two_heads_of_a_kind_are_refused() -> None:
+    """A decision has one place for each kind."""
+    with pytest.raises(EngineError, match="name a kind twice"):
+        parse_manifest(changed("heads", [plain()["heads"][0]] * 2), "x.onnx")
+
+
+@pytest.mark.parametrize("text", ["", "null", "{", "[1]", '"text"', "{}"])
+def test_what_is_no_manifest_at_all(text: str) -> None:
+    """Not JSON, or JSON of another kind: an EngineError all the same."""
+    with pytest.raises(EngineError, match=r"x\.onnx"):
+        parse_manifest(text, "x.onnx")
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"dtype": "uint8", "std": (1, 1, 1)}, "leave out mean and std"),
+        ({"dtype": "uint8", "mean": (0, 0, 0)}, "leave out mean and std"),
+        ({"dtype": "float32"}, "float32 input needs mean and std"),
+        ({"dtype": "float16", "mean": (0, 0, 0)}, "float16 input needs mean and std"),
+        ({"dtype": "float32", "mean": (0, 0, 0), "std": (1, 0, 1)}, "std must be positive"),
+        ({"dtype": "float32", "mean": (0, 0, 0), "std": (1, float("nan"), 1)}, "finite"),
+    ],
+)
+def test_normalisation_goes_with_float_inputs_exactly(fields: dict[str, Any], text: str) -> None:
+    """uint8 takes the pixels as they are; a float input must say how it wants them."""
+    with pytest.raises(ValidationError, match=text):
+        Input(name="frames", height=8, width=8, **fields)
+
+
+def test_scaled_decoding_is_halving() -> None:
+    """The decoder may only do what the resize rule does anyway."""
+    with pytest.raises(ValidationError, match="needs halve"):
+        Resize(halve=False, scaled_decode=True)
+
+
+def test_a_sample_has_the_layouts_shape() -> None:
+    """Height and width are never mistaken for one another."""
+    assert Input(name="x", height=3, width=5).shape == (3, 5, 3)
+    assert Input(name="x", height=4, width=5, layout="NCHW").shape == (3, 4, 5)

@@ -1,0 +1,74 @@
+"""Keep or drop: thresholds, whose they are, and what lies on the edge."""
+
+import math
+
+import pytest
+
+from runtime.errors import ConfigError
+from runtime.heads import Quality, Result, Utility
+from runtime.policy import QUALITY_BELOW, UTILITY_BELOW, Policy, policy_for
+from tests.engines import fitting_manifest
+
+BOTH = [fitting_manifest("u"), fitting_manifest("q", ("quality",))]
+FLAT = (0.2,) * 5
+
+
+def results(utility: float | None = None, mos: float | None = None) -> dict[str, Result]:
+    given: dict[str, Result] = {}
+    if utility is not None:
+        given["utility"] = Utility(utility)
+    if mos is not None:
+        given["quality"] = Quality(mos, 1, FLAT)
+    return given
+
+
+def test_thresholds_default_to_the_manifests() -> None:
+    """Each engine knows where its scores part good frames from bad."""
+    assert policy_for(BOTH, None, None) == Policy(0.5, 3)
+    assert policy_for([fitting_manifest("both", ("utility", "quality"))], None, None) == Policy(0.5, 3)
+
+
+def test_the_operator_goes_first() -> None:
+    """Also with 0, which is a threshold, not the lack of one."""
+    assert policy_for(BOTH, 0.9, None) == Policy(0.9, 3)
+    assert policy_for(BOTH, 0, 1) == Policy(0, 1)
+
+
+def test_a_head_that_is_not_there_has_no_threshold() -> None:
+    """Nothing is dropped by a score that nobody gives."""
+    assert policy_for(BOTH[:1], None, None) == Policy(0.5, None)
+
+
+@pytest.mark.parametrize(
+    ("utility", "mos", "text"),
+    [
+        (None, 2, r"--min-mos 2: .*head 'quality'; they have \['utility'\]"),
+        (0, 0, r"--min-mos 0: .*'quality'"),
+    ],
+)
+def test_a_threshold_for_no_head_is_refused(utility: float | None, mos: float | None, text: str) -> None:
+    """The operator would believe that frames are filtered by it: an error, with what there is."""
+    with pytest.raises(ConfigError, match=text):
+        policy_for(BOTH[:1], utility, mos)
+
+
+@pytest.mark.parametrize(
+    ("utility", "mos", "reasons"),
+    [
+        (0.5, 3.0, []),  # on the edge: kept
+        (math.nextafter(0.5, 0), 3.0, [UTILITY_BELOW]),
+        (0.5, math.nextafter(3.0, 0), [QUALITY_BELOW]),
+        (0.1, 1.0, [UTILITY_BELOW, QUALITY_BELOW]),
+        (1.0, None, []),
+        (None, 2.0, [QUALITY_BELOW]),
+        (None, None, []),
+    ],
+)
+def test_reasons(utility: float | None, mos: float | None, reasons: list[str]) -> None:
+    """A frame is dropped for each threshold that it misses, and for no other reason."""
+    assert Policy(0.5, 3).reasons(results(utility, mos)) == reasons
+
+
+def test_no_threshold_keeps_everything() -> None:
+    """A score without a threshold is information, not a judgement."""
+    assert Policy().reasons(results(0, 1)) == []
