@@ -34,7 +34,13 @@ PARTITIONS = 4
 WARM_UP = 0.1
 """Share of the decisions that is left out at the start: caches, clocks and the group settle."""
 LOAD = 0.7
-DELIVERIES = ("fire-and-forget", "at-least-once", "exactly-once")
+GATEWAYS = {
+    "fire-and-forget": ("benchmarks.fire_and_forget", "at-least-once"),
+    "at-least-once": ("runtime.serve", "at-least-once"),
+    "exactly-once": ("runtime.serve", "exactly-once"),
+    "small-reads": ("benchmarks.small_reads", "at-least-once"),
+}
+"""Module and --delivery of each; the first and the last are variants for comparison."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ RATIOS = {
     "at least once / fire and forget": ("at-least-once", "fire-and-forget"),
     "exactly once / fire and forget": ("exactly-once", "fire-and-forget"),
     "exactly once / at least once": ("exactly-once", "at-least-once"),
+    "large reads / kafka-python's own": ("at-least-once", "small-reads"),
 }
 
 
@@ -101,8 +108,8 @@ class Bench:
         frames = self._topic("frames")
         _run([sys.executable, "-m", "benchmarks.load", self._bootstrap, frames, str(count), "0"])
         fps = {"engine": engine, "loop": loop["fps"]}
-        for delivery in DELIVERIES:
-            fps[delivery] = self._gateway(frames, count, delivery)
+        for name, (module, delivery) in GATEWAYS.items():
+            fps[name] = self._gateway(frames, count, module, delivery)
         fps["naive"] = self._naive(frames, count, self._float_engine)
         fps["naive-uint8"] = self._naive(frames, count, self._engine)
         self._admin.delete_topics([frames])
@@ -131,14 +138,10 @@ class Bench:
             "added_p50_ms": _percentiles(through_kafka)["p50"] - _percentiles(paced)["p50"],
         }
 
-    def _gateway(self, frames: str, count: int, delivery: str) -> float:
+    def _gateway(self, frames: str, count: int, module: str, delivery: str) -> float:
         out, dead = self._topic("decisions"), self._topic("dead")
-        command = [*self._serve(frames, out, dead), "--exit-when-drained", "--metrics-port", "off"]
-        if delivery == "fire-and-forget":
-            command[2] = "benchmarks.fire_and_forget"
-        else:
-            command += ["--delivery", delivery]
-        _run(command)
+        command = self._serve(frames, out, dead, module=module)
+        _run([*command, "--delivery", delivery, "--exit-when-drained", "--metrics-port", "off"])
         return _fps(self._checked(out, count))
 
     def _naive(self, frames: str, count: int, engine: Path) -> float:
@@ -180,10 +183,10 @@ class Bench:
         self._admin.delete_topics([topic])
         return decisions
 
-    def _serve(self, frames: str, out: str, dead: str) -> list[str]:
+    def _serve(self, frames: str, out: str, dead: str, module: str = "runtime.serve") -> list[str]:
         topics = ["--input-topic", frames, "--output-topic", out, "--dead-letter-topic", dead]
         group = ["--group", f"bench-{uuid.uuid4()}", "--brokers", self._bootstrap, "--engine", str(self._engine)]
-        return [sys.executable, "-m", "runtime.serve", *topics, *group]
+        return [sys.executable, "-m", module, *topics, *group]
 
     def _inprocess(self, what: str, *options: str) -> Any:
         command = [sys.executable, "-m", "benchmarks.inprocess", what, "--engine", str(self._engine), *options]

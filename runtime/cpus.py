@@ -19,8 +19,6 @@ def _quota(cgroup: Path) -> float:
         else:
             quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text().strip()
             period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text().strip()
-    except (OSError, ValueError):
+        return math.inf if quota in {"max", "-1"} else int(quota) / int(period)
+    except (OSError, ValueError):  # not mounted, or in words that we do not know
         return math.inf
-    if quota in {"max", "-1"}:
-        return math.inf
-    return int(quota) / int(period)

@@ -38,7 +38,7 @@ class Decisions:
     def id(self, *source: object) -> str:
         """The same for the same frame and engines, however often it is delivered: 32 hex digits."""
         text = "\n".join([*(str(part) for part in source), self._digests])
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
     def make(
         self, judgement: Judgement, *, id_: str, stream: str | None, source: Mapping[str, Any], frame_id: str
@@ -82,5 +82,6 @@ def dead_letter(source: Mapping[str, Any], error: FrameError) -> dict[str, Any]:
 
 
 def to_json(document: Mapping[str, Any]) -> bytes:
-    """Compact UTF-8; a NaN is a bug, not a number."""
-    return json.dumps(document, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+    """Compact UTF-8; a NaN is a bug, not a number. A file name's stray bytes become escapes that JSON reads back."""
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return text.encode(errors="backslashreplace")

@@ -8,6 +8,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaConfigurationError, KafkaError, KafkaTimeoutError
 
 from stream.errors import ClientOptionError, StreamError
+from stream.transport import read_in_large_pieces
 
 Client = TypeVar("Client")
 
@@ -91,7 +92,7 @@ class Cluster:
             "acks": "all",
             "enable_idempotence": True,
             "compression_type": None,  # frames are compressed already, and decisions are small
-            "linger_ms": 1,
+            "linger_ms": 5,  # a batch's replies travel together; a flush or a commit sends them off
             "batch_size": 1 << 17,
             "max_request_size": 1 << 30,  # the broker knows its own limit; ours would only hide it
             "delivery_timeout_ms": int(self.budget_s * 1000),
@@ -107,11 +108,16 @@ class Cluster:
         return self._open(KafkaAdminClient, {}, {})
 
     def _open(self, client: Callable[..., Client], defaults: Mapping[str, Any], options: Mapping[str, Any]) -> Client:
+        read_in_large_pieces()
         known = client.DEFAULT_CONFIG  # type: ignore[attr-defined]
         own = {name: value for name, value in self.options.items() if name in known}
-        first_answer = {"bootstrap_timeout_ms": int(self.budget_s * 1000)}
+        waits = {
+            "bootstrap_timeout_ms": int(self.budget_s * 1000),
+            # With kafka-python's 30 s the group would have given us up when we notice that the broker is back.
+            "reconnect_backoff_max_ms": 1000,
+        }
         try:
-            return client(bootstrap_servers=self.brokers.split(","), **{**first_answer, **defaults, **own, **options})
+            return client(bootstrap_servers=self.brokers.split(","), **{**waits, **defaults, **own, **options})
         except KafkaTimeoutError as error:
             raise StreamError(
                 f"no broker answers at {self.brokers}: is it running, is the address right (--brokers), and do the "

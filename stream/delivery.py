@@ -62,6 +62,7 @@ class AtLeastOnce:
             return False
         try:
             futures = [send(self._producer, reply) for reply in replies]
+            self._producer.flush(timeout=self._budget_s)
             for reply, future in zip(replies, futures, strict=True):
                 self._acknowledged(reply, future)
         except KafkaError as error:

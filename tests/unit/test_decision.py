@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from typing import Any
 
 import jsonschema
@@ -145,10 +146,13 @@ def test_a_picture_that_cannot_be_judged() -> None:
 
 
 def test_a_file_name_that_is_no_text() -> None:
-    """A name that is not UTF-8 (Python marks its bytes) is still printed as JSON that can be read back."""
-    read = json.loads(to_json({"file": b"\xff.jpg".decode(errors="surrogateescape")}))
+    """A name that is not UTF-8 (Python marks its bytes) has an id, and comes back from the JSON as it is."""
+    path = os.fsdecode(b"\xff.jpg")
 
-    assert read["file"].endswith(".jpg")
+    read = json.loads(to_json({"file": path}))
+
+    assert os.fsencode(read["file"]) == b"\xff.jpg"
+    assert len(Decisions([fitting_manifest("a")], POLICY).id("file", path)) == 32
 
 
 @pytest.mark.parametrize(

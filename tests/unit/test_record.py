@@ -1,9 +1,12 @@
 """Records and the offsets that follow from them."""
 
+from types import SimpleNamespace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.record import Batch, Partition, Record, next_offsets
+from stream.source import _record as from_kafka
 
 Place = tuple[str, int, int]
 
@@ -41,3 +44,18 @@ def test_the_last_header_of_a_name_wins() -> None:
 
     assert headed.header("frame-id") == b"2"
     assert headed.header("traceparent") is None
+
+
+def test_a_header_without_a_value_can_be_sent_on() -> None:
+    """Kafka allows null there; kafka-python reads it and refuses to send it: it becomes an empty one."""
+    raw = SimpleNamespace(
+        topic="frames",
+        partition=1,
+        offset=2,
+        timestamp=3,
+        key=None,
+        value=None,
+        headers=[("x", None), ("frame-id", b"f")],
+    )
+
+    assert from_kafka(raw) == Record("frames", 1, 2, 3, None, None, (("x", b""), ("frame-id", b"f")))
