@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from runtime import service
 from runtime.serve import main
+from runtime.settings import Settings
 from stream.client import Cluster
 from stream.delivery import Delivery, send
 from stream.record import Batch, Partition, Reply
@@ -43,7 +44,7 @@ class FireAndForget:
         self._producer.close(timeout=5)
 
 
-def _fire_and_forget(_settings: object, cluster: Cluster, source: Source) -> Delivery:
+def _fire_and_forget(settings: Settings, cluster: Cluster, source: Source) -> Delivery:  # noqa: ARG001 - see service
     return FireAndForget(cluster, source)
 
 

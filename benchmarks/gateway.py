@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,7 +259,7 @@ def _run(command: list[str]) -> str:
     return done.stdout
 
 
-def _percentiles(latencies_ms: list[float]) -> dict[str, float]:
+def _percentiles(latencies_ms: Sequence[float]) -> dict[str, float]:
     settled = latencies_ms[int(len(latencies_ms) * WARM_UP) :]
     return {f"p{share}": float(np.percentile(settled, share)) for share in (50, 95, 99)}
 

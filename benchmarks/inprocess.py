@@ -9,6 +9,7 @@ import json
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,13 +72,16 @@ def paced_latencies_ms(
         if index < count and index - first < batch:
             time.sleep(max(0.0, closes_s - time.monotonic()))
         future = pipeline.submit([frames[each % len(frames)] for each in range(first, index)])
-        future.add_done_callback(
-            lambda _, dues=due[first:index]: latencies.extend((time.monotonic() - each) * 1000 for each in dues)
-        )
+        future.add_done_callback(partial(_note, latencies, due[first:index]))
         futures.append(future)
     for future in futures:
         future.result()
     return latencies
+
+
+def _note(latencies_ms: list[float], due_s: list[float], _future: object) -> None:
+    now_s = time.monotonic()
+    latencies_ms.extend((now_s - each) * 1000 for each in due_s)
 
 
 def scores(pipeline: Pipeline, frames: list[bytes]) -> list[float]:

@@ -1,4 +1,4 @@
-"""The gateway with kafka-python's own reads of 4096 bytes: what ``stream/transport.py`` is worth.
+"""The gateway with reads of 4096 bytes, as kafka-python does them: what ``stream/transport.py`` is worth.
 
 It takes ``runtime.serve``'s flags and is for benchmarks only.
 """
@@ -6,8 +6,8 @@ It takes ``runtime.serve``'s flags and is for benchmarks only.
 import sys
 
 from runtime.serve import main
-from stream import client
+from stream import transport
 
 if __name__ == "__main__":
-    client.read_in_large_pieces = lambda: None
+    transport.READ_BYTES = 4096
     sys.exit(main())

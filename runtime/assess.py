@@ -112,7 +112,7 @@ def _assess(files: Sequence[Path], pipeline: Pipeline, arguments: argparse.Names
         if arguments.json:
             print(to_json(_document(path, outcome, decisions)).decode(), flush=True)
         else:
-            table.add_row(escape(str(path)), *_cells(outcome, pipeline))
+            table.add_row(escape(_name(path)), *_cells(outcome, pipeline))
         if arguments.contact_sheet:
             tiles.append(_tile(path, value, outcome))
     if not arguments.json:
@@ -122,14 +122,19 @@ def _assess(files: Sequence[Path], pipeline: Pipeline, arguments: argparse.Names
         terminal.print(f"contact sheet: {arguments.contact_sheet}", highlight=False)
 
 
+def _name(path: Path) -> str:
+    """The path as it can be printed: a name on disk need not be UTF-8."""
+    return str(path).encode(errors="replace").decode()
+
+
 def _tile(path: Path, value: bytes, outcome: Outcome) -> Tile:
     if isinstance(outcome, FrameError):
-        return Tile("dead-lettered", thumbnail(value), path.name, str(outcome.reason))
+        return Tile("dead-lettered", thumbnail(value), _name(Path(path.name)), str(outcome.reason))
     utility = outcome.results.get("utility")
     return Tile(
         "dropped" if outcome.reasons else "kept",
         thumbnail(value),
-        path.name,
+        _name(Path(path.name)),
         ", ".join(outcome.reasons),
         None if utility is None else utility.value,
     )

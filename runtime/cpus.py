@@ -2,23 +2,41 @@
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-CGROUP = Path("/sys/fs/cgroup")
+CGROUPS = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
 
 
-def usable_cpus(cgroup: Path = CGROUP) -> int:
-    """CPUs by affinity and by the cgroup's quota (v2 and v1), rounded up, at least 1."""
-    return max(1, math.ceil(min(len(os.sched_getaffinity(0)), _quota(cgroup))))
+def usable_cpus(cgroups: Path = CGROUPS, own: Path = OWN) -> int:
+    """CPUs by affinity and by the tightest cgroup quota (v2 and v1) above this process, rounded up, at least 1."""
+    quotas = [_quota(folder) for folder in _folders(cgroups, own)]
+    return max(1, math.ceil(min([len(os.sched_getaffinity(0)), *quotas])))
 
 
-def _quota(cgroup: Path) -> float:
+def _folders(cgroups: Path, own: Path) -> Iterator[Path]:
+    """Our group and all above it. In a container the root is ours; under systemd we are further down."""
+    yield cgroups
+    yield cgroups / "cpu"
     try:
-        if (cgroup / "cpu.max").exists():
-            quota, period = (cgroup / "cpu.max").read_text().split()
+        groups = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        return
+    for _, controllers, path in groups:
+        mount = cgroups if not controllers else cgroups / "cpu"
+        if not controllers or "cpu" in controllers.split(","):
+            group = mount / path.lstrip("/")
+            yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(mount))
+
+
+def _quota(folder: Path) -> float:
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
         else:
-            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text().strip()
-            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text().strip()
+            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
+            period = (folder / "cpu.cfs_period_us").read_text().strip()
         return math.inf if quota in {"max", "-1"} else int(quota) / int(period)
     except (OSError, ValueError):  # not mounted, or in words that we do not know
         return math.inf

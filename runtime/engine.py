@@ -1,6 +1,6 @@
 """An engine: a file that turns a batch of pictures into scores. The suffix names what runs it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -60,21 +60,20 @@ def open_engine(path: Path, *, provider: Provider, workers: Executor, threads: i
     raise EngineError(f"--engine {path}: unknown kind {path.suffix!r}; an engine is an .onnx file")
 
 
-def require_distinct_heads(engines: Sequence[Engine]) -> None:
+def require_distinct_heads(engines: Iterable[tuple[Path, Engine]]) -> None:
     """Two engines with the same head would contradict each other.
 
     Raises:
         ConfigError: they do; the text names both.
     """
-    owners: dict[str, str] = {}
-    for engine in engines:
+    owners: dict[str, Path] = {}
+    for path, engine in engines:
         for head in engine.manifest.heads:
             if head.kind in owners:
                 raise ConfigError(
-                    f"--engine: {owners[head.kind]} and {engine.manifest.name} both have a head {head.kind!r}; "
-                    "give one of them"
+                    f"--engine: {owners[head.kind]} and {path} both have a head {head.kind!r}; give one of them"
                 )
-            owners[head.kind] = engine.manifest.name
+            owners[head.kind] = path
 
 
 def warm_up(engine: Engine, batch: int) -> None:

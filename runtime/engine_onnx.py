@@ -41,17 +41,18 @@ class OnnxEngine:
         self.manifest = _read_manifest(self._session, path)
         _check_signature(self._session, self.manifest, path)
         self._outputs = [head.output for head in self.manifest.heads]
-        self._workers = workers if provider == "cpu" and threads > 1 else None
+        self._on_cpu = provider == "cpu"
+        self._map = workers.map if threads > 1 else map
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """See ``Engine``."""
-        if self._workers is None:
+        if not self._on_cpu:
             return dict(zip(self._outputs, self._run(inputs), strict=True))
         size = len(next(iter(inputs.values())))
         chunks = [
             {name: array[start : start + CHUNK] for name, array in inputs.items()} for start in range(0, size, CHUNK)
         ]
-        parts = list(self._workers.map(self._run, chunks))
+        parts = list(self._map(self._run, chunks))
         return {name: np.concatenate([part[index] for part in parts]) for index, name in enumerate(self._outputs)}
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too-large"
     UNSUPPORTED = "unsupported"
     NON_FINITE = "non-finite"
+    OUT_OF_RANGE = "out-of-range"
 
 
 class FrameError(Exception):

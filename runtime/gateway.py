@@ -64,6 +64,7 @@ class Gateway:
         self._failure: BaseException | None = None
         self._stop = threading.Event()
         self._beat_s = self._progress_s = time.monotonic()
+        self._lag_s = 0.0
 
     def attach(self, source: Source, delivery: Delivery, *, budget_s: float) -> None:
         """Give the gateway its two ends."""
@@ -118,8 +119,9 @@ class Gateway:
         metrics.STAGE.labels("gather").observe(time.monotonic() - batch.polled_at_s)
         metrics.BATCH.observe(len(batch.records))
         with self._changed:
+            if self._in_hand == 0:
+                self._progress_s = time.monotonic()  # until now there was nothing to make progress with
             self._in_hand += 1
-            self._progress_s = max(self._progress_s, batch.polled_at_s) if self._in_hand == 1 else self._progress_s
         self._work.put(_Work(batch, self._pipeline.submit([record.value for record in batch.records])))
 
     def _finish(self) -> None:
@@ -142,7 +144,7 @@ class Gateway:
         return all(positions.get(partition, -1) >= ends.get(partition, 0) for partition in assigned)
 
     def _watch_lag(self) -> None:
-        if self._beat_s - getattr(self, "_lag_s", 0.0) < LAG_EVERY_S:
+        if self._beat_s - self._lag_s < LAG_EVERY_S:
             return
         self._lag_s = self._beat_s
         metrics.ASSIGNED.set(len(self._source.assigned))

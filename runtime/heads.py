@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from runtime.errors import FrameError, Reason
 from runtime.manifest import QualityHead, UtilityHead
 
+ROUNDING = 0.01
+"""How far half precision or 8 bits may carry a probability over its bounds; beyond it the engine is wrong."""
 OPINIONS = np.arange(1, 6, dtype=np.float64)
 """The scores 1..5 that a quality distribution is over."""
 
@@ -46,12 +48,23 @@ def read_head(head: UtilityHead | QualityHead, row: NDArray[Any]) -> Result:
     """One frame's result from one row of the head's output.
 
     Raises:
-        FrameError: ``non-finite``: the engine answers this frame with NaN or infinity.
+        FrameError: ``non-finite``: the engine answers this frame with NaN or infinity; ``out-of-range``: with a
+            number that its head cannot mean.
     """
+    row = np.asarray(row, np.float64)
     if not np.isfinite(row).all():
-        raise FrameError(Reason.NON_FINITE, f"head {head.kind} answered {np.asarray(row).tolist()}")
-    if isinstance(head, UtilityHead):
-        return Utility(float(row))
-    mos = float(row @ OPINIONS)
-    variance = float(row @ (OPINIONS - mos) ** 2)
-    return Quality(mos, max(0.0, variance) ** 0.5, tuple(float(share) for share in row))
+        raise FrameError(Reason.NON_FINITE, f"head {head.kind} answered {row.tolist()}")
+    if row.min() < -ROUNDING or row.max() > 1 + ROUNDING:
+        raise FrameError(Reason.OUT_OF_RANGE, f"head {head.kind} answered {row.tolist()}, not within 0 and 1")
+    row = row.clip(0, 1)
+    return Utility(float(row)) if isinstance(head, UtilityHead) else _quality(row)
+
+
+def _quality(shares: NDArray[np.float64]) -> Quality:
+    total = float(shares.sum())
+    if abs(total - 1) > ROUNDING:
+        raise FrameError(Reason.OUT_OF_RANGE, f"head quality answered {shares.tolist()}: the sum is {total}, not 1")
+    shares = shares / total
+    mos = float(shares @ OPINIONS)
+    variance = float(shares @ (OPINIONS - mos) ** 2)
+    return Quality(mos, max(0.0, variance) ** 0.5, tuple(float(share) for share in shares))

@@ -14,9 +14,10 @@ def set_up_logging(log_format: LogFormat, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonFormatter(
-            "{asctime}{levelname}{name}{message}",
+            "{levelname}{name}{message}",
             style="{",
-            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+            rename_fields={"levelname": "level", "name": "logger"},
+            timestamp="time",  # UTC, with its offset
         )
         if log_format == "json"
         else logging.Formatter("{asctime} {levelname:<7} {name}: {message}", style="{")

@@ -189,7 +189,7 @@ def open_pipeline(
     """
     workers = ThreadPoolExecutor(threads, thread_name_prefix="framegate-worker")
     engines = [open_engine(path, provider=provider, workers=workers, threads=threads) for path in paths]
-    require_distinct_heads(engines)
+    require_distinct_heads(zip(paths, engines, strict=True))
     policy = policy_for([engine.manifest for engine in engines], min_utility, min_mos)
     for engine in engines:
         warm_up(engine, max_batch)

@@ -1,10 +1,10 @@
 """Every setting of ``serve``: from flags, then ``FRAMEGATE_...``, then a TOML file, then the defaults here."""
 
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,14 +24,15 @@ from runtime.decode import MAX_PIXELS
 from runtime.engine import Provider
 from runtime.errors import ConfigError
 from runtime.logs import LogFormat
+from stream.client import typed_option
 
 PREFIX = "FRAMEGATE_"
 TEST_PREFIX = "FRAMEGATE_TEST_"
 """Read by the project's tests only."""
+KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT|PORT)(_.*)?")
+"""What Kubernetes puts into every pod beside a service called framegate: no settings."""
 SECRET = ("password", "secret", "token", "proxy")
 """In a client option's name; a proxy's URL may hold a password."""
-TEXT = ("client_", "group_", "sasl_", "ssl_")
-"""How client options begin that stay text where they look like a number: a user may be called 007."""
 
 Topic = Annotated[str, Field(min_length=1)]
 
@@ -110,7 +111,7 @@ class Settings(BaseSettings):
     @classmethod
     def _hide_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
         return {
-            name: SecretStr(str(value)) if any(word in name for word in SECRET) else _typed(name, value)
+            name: SecretStr(str(value)) if any(word in name for word in SECRET) else typed_option(name, value)
             for name, value in options.items()
         }
 
@@ -191,6 +192,8 @@ def _require_known_environment() -> None:
         upper = name.upper()  # pydantic-settings reads either case
         if not upper.startswith(PREFIX) or upper.startswith((TEST_PREFIX, f"{PREFIX}KAFKA__")):
             continue
+        if KUBERNETES.fullmatch(upper):
+            continue
         if upper not in known:
             raise ConfigError(f"{name}: no such setting; there are {', '.join(sorted(known))}")
 
@@ -206,16 +209,3 @@ def _fault(fault: Any) -> str:
         return f"{key}: no such setting; there are {', '.join(Settings.model_fields)}"
     given = "" if key == "kafka" else f" (given: {fault['input']!r})"
     return f"{key}: {fault['msg']}{given}"
-
-
-def _typed(name: str, value: Any) -> Any:
-    """Numbers and booleans, which flags and environment bring as text."""
-    if not isinstance(value, str):
-        return value
-    if value.lower() in {"true", "false"}:
-        return value.lower() == "true"
-    if not name.startswith(TEXT):
-        for number in (int, float):
-            with suppress(ValueError):
-                return number(value)
-    return value

@@ -6,10 +6,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from stream.client import Cluster
+from stream.client import Cluster, typed_option
 from stream.errors import ClientOptionError
 
 BROKERS = "localhost:9092"
+OPTION = "FRAMEGATE_KAFKA__"
 ANSWER_S = 15.0
 """A person waits at the terminal: a broker that does not answer is reported sooner than a service would."""
 
@@ -30,7 +31,7 @@ def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def open_cluster(arguments: argparse.Namespace) -> Cluster:
-    """The cluster that the flags, the environment and the file name, in this order.
+    """The cluster that the flags, the environment and the file name, in this order, as the gateway reads them.
 
     Raises:
         ClientOptionError: the file cannot be read, or a client option in it is wrong.
@@ -38,8 +39,14 @@ def open_cluster(arguments: argparse.Namespace) -> Cluster:
     path = arguments.config or os.environ.get("FRAMEGATE_CONFIG")
     config = _read(Path(path)) if path else {}
     brokers = arguments.brokers or os.environ.get("FRAMEGATE_BROKERS") or config.get("brokers", BROKERS)
-    options = {"bootstrap_timeout_ms": int(ANSWER_S * 1000), **config.get("kafka", {})}
+    options = {"bootstrap_timeout_ms": int(ANSWER_S * 1000), **config.get("kafka", {}), **_environment()}
     return Cluster(brokers, options, budget_s=2 * ANSWER_S)
+
+
+def _environment() -> dict[str, Any]:
+    """Client options in the environment: where the gateway's password is kept too."""
+    names = {name: name.removeprefix(OPTION).lower() for name in os.environ if name.startswith(OPTION)}
+    return {option: typed_option(option, os.environ[name]) for name, option in names.items()}
 
 
 def _read(path: Path) -> dict[str, Any]:

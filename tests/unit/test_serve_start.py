@@ -97,7 +97,9 @@ def test_a_provider_that_is_not_there(engine: Path) -> None:
 
 def test_two_engines_with_one_head(engine: Path) -> None:
     """Exit 2; the engines are named."""
-    assert "gate and gate both have a head 'utility'" in refusal(serve("--engine", engine, "--engine", engine), 2)
+    assert f"{engine} and {engine} both have a head 'utility'" in refusal(
+        serve("--engine", engine, "--engine", engine), 2
+    )
 
 
 @pytest.mark.parametrize("option", ["acks=0", "sasl_plain_pasword=hunter2", "client_dns_lookup=never"])
