@@ -5,6 +5,7 @@ Run as a process of its own by ``python -m benchmarks gateway``; it uses none of
 
 import json
 import sys
+from typing import Any
 
 import cv2
 import numpy as np
@@ -36,21 +37,19 @@ def main(engine: str, brokers: str, input_topic: str, output_topic: str, group: 
     consumer.close()
 
 
-def decide(session: ort.InferenceSession, spec: ort.NodeArg, record: object) -> bytes:
+def decide(session: ort.InferenceSession, spec: ort.NodeArg, record: Any) -> bytes:
     """Decode, crop the centre, resize, normalise (where the engine wants floats), infer."""
-    picture = cv2.imdecode(np.frombuffer(record.value, np.uint8), cv2.IMREAD_COLOR)  # type: ignore[attr-defined]
+    picture: Any = cv2.imdecode(np.frombuffer(record.value, np.uint8), cv2.IMREAD_COLOR)
     picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     height, width = picture.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     picture = cv2.resize(picture[top : top + side, left : left + side], (224, 224))
     if spec.type == "tensor(float)":
-        normalised = (picture.astype(np.float32) - 127) / 128
-        batch = normalised.transpose(2, 0, 1)[np.newaxis]
-    else:
-        batch = picture[np.newaxis]
-    score = float(session.run(None, {spec.name: batch})[0][0])
-    return json.dumps({"partition": record.partition, "offset": record.offset, "score": score}).encode()  # type: ignore[attr-defined]
+        picture = (picture.astype(np.float32) - 127) / 128
+        picture = picture.transpose(2, 0, 1)
+    score = float(session.run(None, {spec.name: picture[np.newaxis]})[0][0])
+    return json.dumps({"partition": record.partition, "offset": record.offset, "score": score}).encode()
 
 
 if __name__ == "__main__":

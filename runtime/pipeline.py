@@ -114,6 +114,9 @@ class Pipeline:
         """Fill slot i of every buffer with frame i, in as many threads as there are."""
         prepared: list[Any] = [None] * len(values)
         indices = iter(range(len(values)))  # shared: each thread takes the next frame when it is free
+        if len(values) == 1:  # changing threads would cost it more than it gains
+            self._prepare_some(indices, values, buffers, prepared)
+            return prepared
         tasks = [
             self._workers.submit(self._prepare_some, indices, values, buffers, prepared)
             for _ in range(min(self._threads, len(values)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError, RetriableError
 from kafka.future import Future
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
@@ -20,6 +20,7 @@ from stream.record import Batch, Partition, Record
 log = logging.getLogger("framegate.stream")
 
 Revoked = Callable[[], object]
+RETRY_S = 0.1
 
 
 class Source:
@@ -97,7 +98,7 @@ class Source:
         """
         timeout_ms = (self._budget_s if timeout_s is None else timeout_s) * 1000
         try:
-            self._consumer.commit(_kafka_offsets(offsets), timeout_ms=timeout_ms)
+            self._consumer.commit(kafka_offsets(offsets), timeout_ms=timeout_ms)
         except (CommitFailedError, RebalanceInProgressError) as error:
             log.warning("offsets not committed, the group moved on: the records will be read again (%s)", error)
             return False
@@ -160,6 +161,10 @@ class Source:
     def _poll(self, max_records: int, timeout_ms: float) -> list[Record]:
         try:
             polled = self._consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
+        except RetriableError as error:  # a broker that is away; most of these the client keeps to itself
+            log.debug("nothing to read at the moment: %s: %s", type(error).__name__, error)
+            time.sleep(min(timeout_ms / 1000, RETRY_S))
+            return []
         except KafkaError as error:
             raise StreamError(f"cannot read {self.topic}: {type(error).__name__}: {error}") from error
         return [_record(raw) for records in polled.values() for raw in records]
@@ -223,5 +228,6 @@ def _record(raw: Any) -> Record:
     return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, headers)
 
 
-def _kafka_offsets(offsets: Mapping[Partition, int]) -> dict[Any, Any]:
+def kafka_offsets(offsets: Mapping[Partition, int]) -> dict[Any, Any]:
+    """Offsets in kafka-python's own words."""
     return {TopicPartition(*partition): OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()}

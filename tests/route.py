@@ -113,13 +113,14 @@ class Route:
         if failures:
             raise failures[0]
 
-    def producer(self) -> Any:
+    def producer(self, **options: Any) -> Any:
         return KafkaProducer(
             bootstrap_servers=self.bootstrap.split(","),
             acks="all",
             enable_idempotence=True,
             linger_ms=1,
             max_request_size=1 << 28,
+            **options,
         )
 
     def gateway(

@@ -98,12 +98,10 @@ def test_what_was_polled_and_not_committed_is_polled_again(route: Routes) -> Non
     ends = {partition.partition: end for partition, end in end_offsets(here.bootstrap, here.frames).items()}
 
     with closing(_source(here)) as source:
-        polled: list[Record] = []
-        _wait(lambda: polled.extend(_poll(source)) or len(polled) == 40)
+        _poll_until(source, lambda polled: len(polled) == 40)
         assert source.commit({Partition(here.frames, 0): 3, Partition(here.frames, 1): 5})
         with _polled_by_another(here):
-            again: list[Record] = []
-            _wait(lambda: again.extend(_poll(source)) or _at_the_end(again, ends))
+            again = _poll_until(source, lambda polled: _at_the_end(polled, ends))
 
     [kept] = {record.partition for record in again}
     assert [record.offset for record in again] == list(range({0: 3, 1: 5}[kept], ends[kept]))
@@ -116,6 +114,15 @@ def _source(here: Route) -> Source:
 def _poll(source: Source) -> Sequence[Record]:
     batch = source.next_batch(8, 0, idle_ms=50)
     return batch.records if batch else ()
+
+
+def _poll_until(source: Source, enough: Callable[[Sequence[Record]], bool], limit_s: float = 30) -> list[Record]:
+    records: list[Record] = []
+    deadline_s = time.monotonic() + limit_s
+    while not enough(records):
+        assert time.monotonic() < deadline_s, f"only {len(records)} records after {limit_s:g} s"
+        records += _poll(source)
+    return records
 
 
 def _at_the_end(records: Sequence[Record], ends: Mapping[int, int]) -> bool:

@@ -1,0 +1,27 @@
+"""How much memory a gateway takes does not depend on how far it is behind."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.route import Route, good_frames
+
+pytestmark = pytest.mark.kafka
+
+FEW, MANY = 100, 4000
+
+
+def test_peak_memory_does_not_grow_with_what_waits(route: Callable[..., Route]) -> None:
+    """With 4000 frames waiting the peak is within 10 % of that with 100."""
+    few, many = _peak_bytes(route, FEW), _peak_bytes(route, MANY)
+
+    print(f"peak: {few / 2**20:.1f} MiB with {FEW} waiting, {many / 2**20:.1f} MiB with {MANY}: {many / few:.3f}")
+    assert many < 1.1 * few
+
+
+def _peak_bytes(route: Callable[..., Route], frames: int) -> int:
+    here = route()
+    here.publish(good_frames(frames))
+    with here.gateway() as gateway:
+        gateway.wait_until_done(frames)
+        return gateway.peak_rss_bytes()
