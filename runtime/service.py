@@ -22,7 +22,7 @@ from stream.client import Cluster
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from stream.record import Record
 from stream.source import Source
-from stream.topics import require_room, require_topics
+from stream.topics import message_limits, require_room, require_topics
 
 log = logging.getLogger("framegate")
 
@@ -156,6 +156,9 @@ def _require_topics(settings: Settings, cluster: Cluster) -> None:
 
 
 def _delivery(settings: Settings, cluster: Cluster, source: Source) -> Delivery:
+    topics = [settings.output_topic, settings.dead_letter_topic, settings.kept_topic]
+    limits = message_limits(cluster, [topic for topic in topics if topic])
     if settings.delivery == "at-least-once":
-        return AtLeastOnce(cluster, source)
-    return ExactlyOnce(cluster, source, group=settings.group, transaction_timeout_ms=settings.transaction_timeout_ms)
+        return AtLeastOnce(cluster, source, limits)
+    timeout_ms = settings.transaction_timeout_ms
+    return ExactlyOnce(cluster, source, limits, group=settings.group, transaction_timeout_ms=timeout_ms)

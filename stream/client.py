@@ -98,7 +98,7 @@ class Cluster:
             "acks": "all",
             "enable_idempotence": True,
             "compression_type": None,  # frames are compressed already, and decisions are small
-            "linger_ms": 5,  # a batch's replies travel together; a flush or a commit sends them off
+            "linger_ms": 1,
             "batch_size": 1 << 17,
             "max_request_size": 1 << 30,  # the broker knows its own limit; ours would only hide it
             "delivery_timeout_ms": int(self.budget_s * 1000),

@@ -7,10 +7,11 @@ contiguous per partition however many batches are being judged meanwhile. Both a
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from kafka.errors import CommitFailedError, FencedInstanceIdError, KafkaError, MessageSizeTooLargeError
+from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from stream.client import Cluster, close_producer
 from stream.errors import FencedError, StreamError, TopicError
@@ -19,13 +20,9 @@ from stream.source import Source, kafka_offsets
 
 log = logging.getLogger("framegate.stream")
 
-
-class _TooLargeError(Exception):
-    """The broker finds these replies of the batch too large."""
-
-    def __init__(self, indices: Sequence[int]) -> None:
-        super().__init__(f"{len(indices)} replies over the topic's max.message.bytes")
-        self.indices = frozenset(indices)
+Limits = Mapping[str, int]
+"""Per topic, its ``max.message.bytes``, where it is known."""
+MAX_BATCH_BYTES = 1 << 17
 
 
 class Delivery(Protocol):
@@ -50,20 +47,19 @@ class Delivery(Protocol):
 class AtLeastOnce:
     """Every reply acknowledged by all in-sync replicas, then the offsets: a crash between repeats replies."""
 
-    def __init__(self, cluster: Cluster, source: Source) -> None:
+    def __init__(self, cluster: Cluster, source: Source, limits: Limits) -> None:
         self._source = source
         self._budget_s = cluster.budget_s
-        self._producer = cluster.producer()
+        self._limits = limits
+        self._producer = cluster.producer(batch_size=batch_size(limits))
 
     def deliver(self, batch: Batch, replies: Sequence[Reply]) -> bool:
         """See ``Delivery``."""
         if not self._source.owns(batch):
             return False
+        replies = [fitting(reply, self._limits) for reply in replies]
         try:
-            futures = [send(self._producer, reply) for reply in replies]
-            self._producer.flush(timeout=self._budget_s)
-            for reply, future in zip(replies, futures, strict=True):
-                self._acknowledged(reply, future)
+            acknowledge([send(self._producer, reply) for reply in replies], self._budget_s)
         except KafkaError as error:
             raise StreamError(f"the replies were not acknowledged: {type(error).__name__}: {error}") from error
         return self._source.owns(batch) and self._source.commit(batch.offsets)
@@ -71,12 +67,6 @@ class AtLeastOnce:
     def close(self) -> None:
         """See ``Delivery``."""
         close_producer(self._producer, 5)
-
-    def _acknowledged(self, reply: Reply, future: Any) -> None:
-        try:
-            future.get(timeout=self._budget_s)
-        except MessageSizeTooLargeError as error:
-            self._acknowledged(*(slim := slimmed(reply, error), send(self._producer, slim)))
 
 
 class ExactlyOnce:
@@ -86,8 +76,11 @@ class ExactlyOnce:
     what a killed process left open ends with ``transaction_timeout_ms``.
     """
 
-    def __init__(self, cluster: Cluster, source: Source, *, group: str, transaction_timeout_ms: int) -> None:
+    def __init__(
+        self, cluster: Cluster, source: Source, limits: Limits, *, group: str, transaction_timeout_ms: int
+    ) -> None:
         self._source = source
+        self._limits = limits
         self._cluster = cluster
         self._timeout_ms = transaction_timeout_ms
         self._id = f"{group}-{uuid.uuid4()}"
@@ -101,6 +94,7 @@ class ExactlyOnce:
         """
         if not self._source.owns(batch):
             return False
+        replies = [fitting(reply, self._limits) for reply in replies]
         deadline_s, in_doubt = time.monotonic() + self._cluster.budget_s, False
         while True:
             try:
@@ -108,11 +102,6 @@ class ExactlyOnce:
                     return True
                 self._transact(batch, replies)
                 return True
-            except _TooLargeError as error:
-                self._producer.abort_transaction()
-                replies = [
-                    slimmed(reply, error) if index in error.indices else reply for index, reply in enumerate(replies)
-                ]
             except (CommitFailedError, FencedInstanceIdError) as error:
                 self._producer.abort_transaction()
                 raise FencedError(f"fenced: our partitions belong to another member now ({error})") from error
@@ -128,25 +117,19 @@ class ExactlyOnce:
         close_producer(self._producer, 5)
 
     def _transact(self, batch: Batch, replies: Sequence[Reply]) -> None:
-        futures: list[Any] = []
-        try:
-            self._write(batch, replies, futures)
-            self._producer.commit_transaction()
-        except KafkaError as error:
-            refused = [
-                index
-                for index, future in enumerate(futures)
-                if future.failed() and isinstance(future.exception, MessageSizeTooLargeError)
-            ]
-            if refused:
-                raise _TooLargeError(refused) from error
-            raise
+        self._write(batch, replies)
+        self._producer.commit_transaction()
 
-    def _write(self, batch: Batch, replies: Sequence[Reply], futures: list[Any]) -> None:
-        """Begin a transaction with the batch's replies and offsets."""
+    def _write(self, batch: Batch, replies: Sequence[Reply]) -> None:
+        """Begin a transaction with the batch's replies and offsets.
+
+        The acknowledgements are looked at one by one: after a refused record kafka-python may report as committed
+        what it has not.
+        """
         self._producer.begin_transaction()
-        futures += [send(self._producer, reply) for reply in replies]
+        futures = [send(self._producer, reply) for reply in replies]
         self._producer.send_offsets_to_transaction(kafka_offsets(batch.offsets), batch.membership)
+        acknowledge(futures, self._cluster.budget_s)
 
     def _committed_after_all(self, batch: Batch, replies: Sequence[Reply]) -> bool:
         """See what became of a transaction whose end we did not hear, now that ``_begin_anew`` has ended it.
@@ -155,9 +138,7 @@ class ExactlyOnce:
         (Apache Kafka 4.3.1, one node). Its records then hold up every reader, and our next commit would commit
         them too. So the batch is written once more and aborted: that mark covers both.
         """
-        futures: list[Any] = []
-        self._write(batch, replies, futures)
-        self._producer.flush(self._cluster.budget_s)
+        self._write(batch, replies)
         self._producer.abort_transaction()
         committed = self._source.committed(list(batch.offsets))
         return all(committed[partition] >= offset for partition, offset in batch.offsets.items())
@@ -167,7 +148,11 @@ class ExactlyOnce:
         self._producer = self._open()  # ends whatever the last one left open, one way or the other
 
     def _open(self) -> Any:
-        producer = self._cluster.producer(transactional_id=self._id, transaction_timeout_ms=self._timeout_ms)
+        producer = self._cluster.producer(
+            transactional_id=self._id,
+            transaction_timeout_ms=self._timeout_ms,
+            batch_size=batch_size(self._limits),
+        )
         try:
             producer.init_transactions()
         except KafkaError as error:
@@ -182,17 +167,48 @@ def send(producer: Any, reply: Reply) -> Any:
     return producer.send(reply.topic, value=value, key=reply.key, headers=list(reply.headers))
 
 
-def slimmed(reply: Reply, error: Exception) -> Reply:
-    """What is sent instead of a reply that the broker finds too large.
+def acknowledge(futures: Sequence[Any], limit_s: float) -> None:
+    """Wait until the broker has taken every record.
 
     Raises:
-        TopicError: nothing smaller would say the same: the topic's limit must be raised.
+        TopicError: one is larger than its topic allows now.
+        KafkaError: one was not taken.
     """
-    if reply.slim is None:
-        size = len(reply.value or b"")
+    try:
+        for future in futures:
+            future.get(timeout=limit_s)
+    except MessageSizeTooLargeError as error:
         raise TopicError(
-            f"topic {reply.topic} takes no record of {size} bytes: raise its max.message.bytes to at least "
-            f"that of the input topic ({error})"
+            "a record is over its topic's max.message.bytes, which was lowered while we ran, or which the broker does "
+            "not tell: start again to go by it, or raise it"
         ) from error
-    log.warning("topic %s takes no record of %d bytes: sent without them", reply.topic, len(reply.value or b""))
+
+
+def fitting(reply: Reply, limits: Limits) -> Reply:
+    """The reply, or its slim form where the topic does not take it whole.
+
+    The broker is not left to refuse it: kafka-python then loses count of its records, and a transaction with it.
+
+    Raises:
+        TopicError: it has no slim form: the topic's limit must be raised.
+    """
+    size, limit = _size_bytes(reply), limits.get(reply.topic)
+    if limit is None or size <= limit:
+        return reply
+    if reply.slim is None:
+        raise TopicError(
+            f"topic {reply.topic} takes {limit} bytes, not a record of {size}: raise its max.message.bytes to at least "
+            "that of the input topic"
+        )
+    log.warning("topic %s takes %d bytes, not a record of %d: sent without the frame", reply.topic, limit, size)
     return reply.slim
+
+
+def batch_size(limits: Limits) -> int:
+    """How much the producer puts into one request for a partition: what the tightest topic takes."""
+    return min([MAX_BATCH_BYTES, *limits.values()])
+
+
+def _size_bytes(reply: Reply) -> int:
+    """An upper bound of the reply's size in the broker's log."""
+    return int(DefaultRecordBatchBuilder.estimate_size_in_bytes(reply.key, reply.value or b"", list(reply.headers)))

@@ -1,5 +1,6 @@
 """The topics that must be there before the first record moves."""
 
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -9,6 +10,8 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from stream.client import Cluster
 from stream.errors import StreamError, TopicError
+
+log = logging.getLogger("framegate.stream")
 
 
 def require_topics(cluster: Cluster, topics: Iterable[str], *, create: bool, partitions: int = 4) -> None:
@@ -52,21 +55,31 @@ def _create(admin: KafkaAdminClient, topic: str, partitions: int) -> None:
         admin.create_topics({topic: {"num_partitions": partitions}}, wait_for_metadata=True)
 
 
+def message_limits(cluster: Cluster, topics: Iterable[str]) -> dict[str, int]:
+    """The ``max.message.bytes`` of each topic; none where the broker does not tell, which is said in the log."""
+    admin = cluster.admin()
+    try:
+        return {topic: _max_message_bytes(admin, topic) for topic in topics}
+    except KafkaError as error:
+        log.warning(
+            "%s does not tell its topics' limits (%s): a record that it finds too large will stop the gateway. "
+            "The limits are read with the right DescribeConfigs on the topics",
+            cluster.brokers,
+            error,
+        )
+        return {}
+    finally:
+        admin.close()
+
+
 def require_room(cluster: Cluster, source: str, target: str) -> None:
     """See to it that ``target`` takes every record that ``source`` holds, before one is found that it does not.
 
     Raises:
         TopicError: its ``max.message.bytes`` is smaller; the text holds the command that raises it.
-        StreamError: the broker does not tell.
     """
-    admin = cluster.admin()
-    try:
-        limits = {topic: _max_message_bytes(admin, topic) for topic in (source, target)}
-    except KafkaError as error:
-        raise StreamError(f"cannot read the limits of {source} and {target}: {error}") from error
-    finally:
-        admin.close()
-    if limits[target] < limits[source]:
+    limits = message_limits(cluster, (source, target))
+    if limits and limits[target] < limits[source]:
         raise TopicError(
             f"{target} takes records of {limits[target]} bytes, {source} holds up to {limits[source]}: a frame "
             f"between the two could not be forwarded. Raise the limit:\n  kafka-configs.sh --bootstrap-server "

@@ -21,8 +21,8 @@ CLUSTER_ID = base64.urlsafe_b64encode(b"framegate-broker").decode().rstrip("=")
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 30.0
 MESSAGE_MAX_BYTES = 16 << 20
-JIT = ["-XX:TieredStopAtLevel=1"]
-"""The second compiler pays off after minutes of load; tests and benchmarks end sooner, and share its cores."""
+JIT = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+"""The second compiler and G1 pay off with time and cores; tests and benchmarks end sooner, and share two cores."""
 LOGGING = [
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",

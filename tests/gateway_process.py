@@ -66,6 +66,12 @@ class GatewayProcess:
         return self._log.read_text(errors="replace")
 
     @property
+    def error(self) -> str:
+        """The sentence that it ended with; nothing where there was none, or a traceback of its own instead."""
+        said = [line for line in self.log.splitlines() if line.startswith("framegate: ")]
+        return said[-1] if said and "runtime/serve.py" not in self.log else ""
+
+    @property
     def url(self) -> str:
         """Where metrics and health are; waits for the log to say it."""
         self.wait_for_log("metrics and health at")

@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import simplejpeg
 from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType
 from onnx import TensorProto, helper
 
 from export.manifest import weights_digest
@@ -66,6 +67,11 @@ class Route:
         with KafkaAdminClient(bootstrap_servers=self.bootstrap.split(",")) as admin:
             settings = {"num_partitions": self.partitions, "configs": configs}
             admin.create_topics({topic: settings}, wait_for_metadata=True)
+
+    def alter_topic(self, topic: str, **configs: str) -> None:
+        """Change a topic's settings while it is in use."""
+        with KafkaAdminClient(bootstrap_servers=self.bootstrap.split(",")) as admin:
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])
 
     def delete_topic(self, topic: str) -> None:
         with KafkaAdminClient(bootstrap_servers=self.bootstrap.split(",")) as admin:

@@ -51,7 +51,7 @@ def _stops_or_goes_on(gateway: GatewayProcess, limit_s: float = 30) -> bool:
     while time.monotonic() < deadline_s:
         if not gateway.running:
             assert gateway.wait_for_exit() == 1
-            assert gateway.log.splitlines()[-1].startswith("framegate: fenced")
+            assert gateway.error.startswith("framegate: fenced")
             return False
         if gateway.log.count("partitions assigned") > 1 and gateway.frames_done() > done:
             return True
