@@ -21,6 +21,8 @@ log = logging.getLogger("framegate.stream")
 
 Revoked = Callable[[], object]
 RETRY_S = 0.1
+PROBE_S = 5.0
+"""How long nothing may come before the broker is asked whether it is there."""
 
 
 class Source:
@@ -43,6 +45,7 @@ class Source:
         self.topic = topic
         self._budget_s = cluster.budget_s
         self._rebalances = 0
+        self._heard_s = time.monotonic()
         self._on_revoked = on_revoked
         self.assigned: frozenset[Partition] = frozenset()
         self.joined = False
@@ -59,11 +62,13 @@ class Source:
         Waits at most ``idle_ms`` for that first one; None if nothing came.
 
         Raises:
-            StreamError: the broker refuses us (not: does not answer, which is waited for).
+            StreamError: the broker refuses us, or has not answered for longer than the budget.
         """
         records = self._poll(max_records, idle_ms)
         if not records:
+            self._require_answer()
             return None
+        self._heard_s = time.monotonic()
         began_s = time.monotonic()
         deadline_s = began_s + max_wait_ms / 1000
         rebalances = self._rebalances
@@ -168,6 +173,18 @@ class Source:
         except KafkaError as error:
             raise StreamError(f"cannot read {self.topic}: {type(error).__name__}: {error}") from error
         return [_record(raw) for records in polled.values() for raw in records]
+
+    def _require_answer(self) -> None:
+        """Ask now and then whether the broker is there: to a poll, an idle topic and a dead broker look alike."""
+        silent_s = time.monotonic() - self._heard_s
+        if silent_s < min(PROBE_S, self._budget_s / 2):
+            return
+        try:
+            self._consumer.end_offsets([TopicPartition(self.topic, 0)], timeout_ms=1000)
+            self._heard_s = time.monotonic()
+        except KafkaError as error:
+            if silent_s > self._budget_s:
+                raise StreamError(f"the broker has not answered for {silent_s:.0f} s ({error})") from error
 
     def _revoked(self, *, lost: bool) -> None:
         self._rebalances += 1

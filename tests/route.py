@@ -126,6 +126,7 @@ class Route:
             enable_idempotence=True,
             linger_ms=1,
             max_request_size=1 << 28,
+            reconnect_backoff_max_ms=500,  # after an outage the frames come at once: the gateway is what is timed
             **options,
         )
 

@@ -59,6 +59,19 @@ def test_the_broker_does_not_come_back(own_broker: KafkaBroker, engine: Path, tm
         _account(route, delivery)
 
 
+def test_an_idle_gateway_notices_that_the_broker_is_gone(own_broker: KafkaBroker, engine: Path, tmp_path: Path) -> None:
+    """With nothing in hand it stays while the broker is there, and gives up with exit 1 once it is not."""
+    route = Route(own_broker.bootstrap, engine, tmp_path, session_ms=SESSION_MS)
+    with route.gateway("--broker-timeout-s", "4") as gateway:
+        gateway.wait_until_ready()
+        time.sleep(6)  # longer than the budget: silence alone is no fault
+        assert gateway.running
+        own_broker.kill()
+
+        assert gateway.wait_for_exit(30) == 1
+        assert "the broker has not answered for" in gateway.error
+
+
 @contextmanager
 def _flowing(running: Running) -> Iterator[None]:
     """Frames keep coming to both while the block runs, and both have begun."""
