@@ -85,8 +85,8 @@ class Cluster:
             "isolation_level": "read_committed",
             "session_timeout_ms": 10_000,
             "fetch_max_wait_ms": 100,
-            "fetch_max_bytes": 4 << 20,
-            "max_partition_fetch_bytes": 1 << 20,
+            "fetch_max_bytes": 2 << 20,
+            "max_partition_fetch_bytes": 512 << 10,
             "allow_auto_create_topics": False,
             "metrics_enabled": False,
         }
