@@ -38,9 +38,8 @@ GATEWAYS = {
     "fire-and-forget": ("benchmarks.fire_and_forget", "at-least-once"),
     "at-least-once": ("runtime.serve", "at-least-once"),
     "exactly-once": ("runtime.serve", "exactly-once"),
-    "small-reads": ("benchmarks.small_reads", "at-least-once"),
 }
-"""Module and --delivery of each; the first and the last are variants for comparison."""
+"""Module and --delivery of each; the first is for comparison only."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,6 @@ RATIOS = {
     "at least once / fire and forget": ("at-least-once", "fire-and-forget"),
     "exactly once / fire and forget": ("exactly-once", "fire-and-forget"),
     "exactly once / at least once": ("exactly-once", "at-least-once"),
-    "large reads / kafka-python's own": ("at-least-once", "small-reads"),
 }
 
 

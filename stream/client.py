@@ -10,7 +10,6 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaConfigurationError, KafkaError, KafkaTimeoutError
 
 from stream.errors import ClientOptionError, StreamError
-from stream.transport import read_in_large_pieces
 
 Client = TypeVar("Client")
 
@@ -114,7 +113,6 @@ class Cluster:
         return self._open(KafkaAdminClient, {}, {})
 
     def _open(self, client: Callable[..., Client], defaults: Mapping[str, Any], options: Mapping[str, Any]) -> Client:
-        read_in_large_pieces()
         known = client.DEFAULT_CONFIG  # type: ignore[attr-defined]
         own = {name: value for name, value in self.options.items() if name in known}
         waits = {

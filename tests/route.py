@@ -120,15 +120,19 @@ class Route:
             raise failures[0]
 
     def producer(self, **options: Any) -> Any:
-        return KafkaProducer(
-            bootstrap_servers=self.bootstrap.split(","),
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=1,
-            max_request_size=1 << 28,
-            reconnect_backoff_max_ms=500,  # after an outage the frames come at once: the gateway is what is timed
-            **options,
-        )
+        """A plain client: after a long outage kafka-python's idempotent one waits for a producer id for ever.
+
+        It may publish a frame twice, at two offsets, each of which then needs its reply.
+        """
+        ours = {
+            "acks": "all",
+            "enable_idempotence": "transactional_id" in options,
+            "max_in_flight_requests_per_connection": 1,  # each camera's order
+            "linger_ms": 1,
+            "max_request_size": 1 << 28,
+            "reconnect_backoff_max_ms": 500,  # after an outage the frames come at once: the gateway is what is timed
+        }
+        return KafkaProducer(bootstrap_servers=self.bootstrap.split(","), **{**ours, **options})
 
     def gateway(
         self,
