@@ -4,11 +4,13 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 READ_LIMIT_S = 40.0
 """How long an open transaction may keep a read_committed reader waiting: its time-out and the broker's check."""
@@ -120,10 +122,11 @@ def read_topic(bootstrap: str, topic: str, *, committed: bool = True, limit_s: f
         reader.assign(list(ends))
         deadline_s = time.monotonic() + limit_s
         records: dict[Any, list[Any]] = {partition: [] for partition in ends}
-        while any((reader.position(partition) or 0) < end for partition, end in ends.items()):
+        places: dict[Any, int] = {}
+        while any(places.get(partition, 0) < end for partition, end in ends.items()):
             for partition, polled in reader.poll(timeout_ms=100).items():
                 records[partition] += polled
-            places = {partition: reader.position(partition) for partition in ends}
+            places = {partition: _place(reader, partition) for partition in ends}
             assert time.monotonic() < deadline_s, f"{topic}: at {places} of {ends} after {limit_s:g} s"
         return [record for partition in sorted(records) for record in records[partition]]
 
@@ -133,7 +136,8 @@ def end_offsets(bootstrap: str, topic: str) -> dict[Any, int]:
     with KafkaConsumer(bootstrap_servers=bootstrap.split(",")) as reader:
         numbers = reader.partitions_for_topic(topic)
         assert numbers, f"no topic {topic} at {bootstrap}"
-        ends: dict[Any, int] = reader.end_offsets([TopicPartition(topic, number) for number in numbers])
+        partitions = [TopicPartition(topic, number) for number in numbers]
+        ends: dict[Any, int] = reader.end_offsets(partitions, timeout_ms=10_000)
         return ends
 
 
@@ -142,6 +146,13 @@ def committed_offsets(bootstrap: str, group: str, topic: str) -> dict[int, int]:
     ends = end_offsets(bootstrap, topic)
     with KafkaConsumer(bootstrap_servers=bootstrap.split(","), group_id=group, enable_auto_commit=False) as reader:
         return {partition.partition: reader.committed(partition, timeout_ms=10_000) or 0 for partition in ends}
+
+
+def _place(reader: KafkaConsumer, partition: Any) -> int:
+    """The next offset to be read; 0 while it is not known. Without a time limit the client may wait for ever."""
+    with suppress(KafkaTimeoutError):
+        return reader.position(partition, timeout_ms=1000) or 0
+    return 0
 
 
 def _decision(record: Any, frames: str) -> tuple[Source, Delivery]:

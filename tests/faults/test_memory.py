@@ -13,8 +13,11 @@ FEW, MANY = 100, 1500
 
 
 def test_peak_memory_does_not_grow_with_what_waits(route: Callable[..., Route]) -> None:
-    """With 1500 photographs of 1280 x 720 waiting (200 MB), the shipped engine's peak is within 10 % of 100's."""
-    few, many = _peak_bytes(route, FEW), _peak_bytes(route, MANY)
+    """With 1500 photographs of 1280 x 720 waiting (200 MB), the shipped engine's peak is within 10 % of 100's.
+
+    The least of three runs each: what the allocator happens to keep in one run is no growth with the lag.
+    """
+    few, many = (min(_peak_bytes(route, frames) for _ in range(3)) for frames in (FEW, MANY))
 
     print(f"peak: {few / 2**20:.1f} MiB with {FEW} waiting, {many / 2**20:.1f} MiB with {MANY}: {many / few:.3f}")
     assert many < 1.1 * few
