@@ -154,9 +154,3 @@ def route(broker: Broker, engine: Path, tmp_path: Path) -> Iterator[Callable[...
     yield make
     for each in made:
         each.delete_topics()
-
-
-@pytest.fixture
-def own_route(own_broker: KafkaBroker, engine: Path, tmp_path: Path) -> Route:
-    """A route on a broker that the test may stop."""
-    return Route(bootstrap=own_broker.bootstrap, engine=engine, folder=tmp_path, session_ms=SESSION_MS)
