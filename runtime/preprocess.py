@@ -70,7 +70,7 @@ class Preprocessor:
     def __init__(self, spec: Input) -> None:
         self._spec = spec
         self._scratch = Scratch()
-        self._table = _table(spec)
+        self._table = level_table(spec)
         self._tables = [] if self._table is None else [plane.copy() for plane in np.moveaxis(self._table, -1, 0)]
         self._direct = (spec.dtype, spec.layout, spec.color) == ("uint8", "NHWC", "RGB")
 
@@ -145,7 +145,7 @@ class Preprocessor:
             cv2.LUT(planes[channel], self._tables[channel], dst=_bits(slot[channel]))
 
 
-def _table(spec: Input) -> NDArray[Any] | None:
+def level_table(spec: Input) -> NDArray[Any] | None:
     """What each of the 256 levels becomes, per channel: (1, 256, 3), rounded once, to the input's dtype."""
     if spec.mean is None or spec.std is None:
         return None

@@ -1,0 +1,161 @@
+"""From decoded pictures in device memory to the engine's input, in one kernel launch a batch.
+
+The result is ``runtime.preprocess.Preprocessor``'s to the bit; ``docs/resize.md`` gives the arithmetic and what the
+kernel does with the memory, ``runtime/cuda/preprocess.cuh`` the code.
+"""
+
+import queue
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from runtime.cuda import ENTRY, image_for
+from runtime.cuda.plan import FRAME, Placed, Plan, describe, plan_picture
+from runtime.device import Device, Stream
+from runtime.manifest import Input
+from runtime.preprocess import level_table
+
+THREADS = 256
+TABLES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePicture:
+    """Upright RGB pixels, uint8, in device memory.
+
+    Channel c (0 red, 1 green, 2 blue) of the pixel in row y and column x lies at
+    ``pointer + y * row_stride + x * pixel_stride + c * channel_stride``: interleaved pixels have the strides
+    (width * 3, 3, 1), planes (width, 1, height * width). Strides in bytes; rows may be padded.
+    The memory must stay as it is until the stream that reads it has passed: keep the object until then.
+    """
+
+    pointer: int
+    """Device address of the first pixel's red."""
+    height: int
+    width: int
+    """Of these pixels; 1 to 65535."""
+    row_stride: int
+    pixel_stride: int
+    channel_stride: int
+    full_height: int
+    full_width: int
+    """Of the upright picture; larger than ``height`` and ``width`` only if it was decoded at a smaller scale."""
+    owner: object
+    """What keeps the memory: as long as this lives, so does the memory."""
+
+
+class _Table:
+    """Frame descriptors of one launch, on the host and on the device."""
+
+    def __init__(self, device: Device, max_batch: int) -> None:
+        self.frames = device.pinned(max_batch * FRAME.itemsize).view(FRAME)
+        self.memory = device.memory(max_batch * FRAME.itemsize)
+        self.used = device.event()
+        self.busy = False
+
+
+class CudaPreprocessor:
+    """Writes a batch of pictures into the slots of a batch buffer in device memory.
+
+    Any number of threads may share one, each with its own stream. A launch borrows one of a few tables of frame
+    descriptors, in turn, and gives it back at once: where all are in use on the device, ``fill`` blocks until the
+    oldest launch is done. So it cannot be captured in a graph, and needs none: it is one copy and one launch.
+
+    Args:
+        spec: the engine's input.
+        device: activated in this thread, and in every one that calls ``fill``.
+        max_batch: the most pictures a call.
+
+    Raises:
+        EngineError: no image of the kernel runs on this device.
+    """
+
+    def __init__(self, spec: Input, device: Device, max_batch: int) -> None:
+        self._spec = spec
+        self._device = device
+        self._max_batch = max_batch
+        self._kernel = device.kernel(image_for(device.compute_capability), ENTRY)
+        self._plan = lru_cache(maxsize=256)(self._new_plan)
+        self._tables: queue.SimpleQueue[_Table] = queue.SimpleQueue()
+        for _ in range(TABLES):
+            self._tables.put(_Table(device, max_batch))
+        self._levels = None
+        if (levels := level_table(spec)) is not None:
+            planes = np.ascontiguousarray(np.moveaxis(levels[0], -1, 0))
+            self._levels = device.memory(planes.nbytes)
+            stream = device.stream()
+            device.upload(self._levels.pointer, planes, stream)
+            stream.synchronize()
+        self._output = (
+            np.int32(spec.height),
+            np.int32(spec.width),
+            np.int32(np.dtype(spec.dtype).itemsize),
+            np.int32(spec.layout == "NCHW"),
+            np.int32(spec.color == "BGR"),
+            np.int32(spec.resize.pad_value),
+        )
+
+    def fill(self, pictures: Sequence[DevicePicture], target: int, stream: Stream, first: int = 0) -> None:
+        """Queue the writing of sample ``first`` + i from picture i, for all of them.
+
+        The pictures' memory must stay as it is until ``stream`` has passed.
+
+        Args:
+            pictures: what makes them must be queued in ``stream`` before, or waited for there.
+            target: device address of the whole batch buffer, ``max_batch`` samples; a multiple of 16. Every element
+                of the samples asked for is written, and nothing else.
+            stream: where to.
+            first: the first sample that is written: a batch may come in several calls.
+
+        Raises:
+            InferenceError: the device failed.
+        """
+        if not 0 <= first <= self._max_batch - len(pictures):
+            raise ValueError(f"{len(pictures)} pictures from sample {first} on, in a batch of {self._max_batch}")
+        if target % 16:
+            raise ValueError(f"the target's address must be a multiple of 16, not {target:#x}")
+        if not pictures:
+            return
+        # the largest first: their blocks take longest, and a large one that starts last runs alone
+        plans = sorted(self.plans(pictures, first), key=lambda placed: -placed.plan.source_bytes)
+        table = self._tables.get()
+        try:
+            if table.busy:
+                table.used.synchronize()
+            frames = table.frames[: len(plans)]
+            describe(frames, plans)
+            self._device.upload(table.memory.pointer, frames, stream)
+            self.launch(plans, table.memory.pointer, target, stream)
+            table.used.record(stream)
+            table.busy = True
+        finally:
+            self._tables.put(table)
+
+    def plans(self, pictures: Sequence[DevicePicture], first: int = 0) -> list[Placed]:
+        """What is to be done for each picture; the layout of equal sizes is worked out once."""
+        return [
+            Placed(
+                self._plan(
+                    (picture.height, picture.width), (picture.row_stride, picture.pixel_stride, picture.channel_stride)
+                ),
+                picture.pointer,
+                first + place,
+            )
+            for place, picture in enumerate(pictures)
+        ]
+
+    def launch(self, plans: Sequence[Placed], frames: int, target: int, stream: Stream) -> None:
+        """Queue the kernel alone: ``frames`` is the device address of what ``describe`` made of ``plans``."""
+        levels = 0 if self._levels is None else self._levels.pointer
+        self._kernel.launch(
+            (max(placed.plan.tiles for placed in plans), len(plans), 1),
+            (THREADS, 1, 1),
+            (np.uint64(frames), np.uint64(target), np.uint64(levels), *self._output),
+            stream,
+            max(placed.plan.shared_bytes for placed in plans),
+        )
+
+    def _new_plan(self, size: tuple[int, int], strides: tuple[int, int, int]) -> Plan:
+        return plan_picture(self._spec, size, strides)
