@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     threads = usable_cpus()
     with ThreadPoolExecutor(threads) as workers:
-        engine = OnnxEngine(arguments.engine, provider="cpu", workers=workers, threads=threads)
+        engine = OnnxEngine(arguments.engine, workers=workers, threads=threads)
         spec = engine.manifest.inputs[0]
         output = engine.manifest.heads[0].output
         frames = np.random.default_rng(0).integers(0, 256, (arguments.frames, *spec.shape)).astype(spec.dtype)

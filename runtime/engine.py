@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.device import Device
 from runtime.errors import ConfigError, EngineError
 from runtime.manifest import Manifest
+from runtime.slots import Slot, Slots, output_shape
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 Arrays = Mapping[str, NDArray[Any]]
@@ -39,25 +41,64 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(path: Path, *, provider: Provider, workers: Executor, threads: int) -> Engine:
+@runtime_checkable
+class DeviceEngine(Engine, Protocol):
+    """An engine whose batches live in a GPU's memory."""
+
+    device: Device
+    slots: Slots
+
+    def infer_slot(self, slot: Slot, size: int) -> dict[str, NDArray[Any]]:
+        """Judge what is in a slot.
+
+        Args:
+            slot: its ``inputs`` hold ``size`` samples, or will by what is queued in its stream.
+            size: at most the slots' ``max_batch``.
+
+        Returns:
+            Per output name an array (size, ...) that belongs to the caller; the slot's stream is then empty.
+
+        Raises:
+            InferenceError: the device failed.
+        """
+        ...
+
+
+def open_engine(
+    path: Path, *, provider: Provider, workers: Executor, threads: int, max_batch: int = 32, in_flight: int = 3
+) -> Engine:
     """Open an engine by its suffix and check it against its manifest.
 
     Args:
-        path: ``.onnx`` for ONNX Runtime.
+        path: ``.onnx`` for ONNX Runtime, ``.plan`` or ``.engine`` for TensorRT.
         provider: what ONNX Runtime must run on; there is no silent fallback.
         workers: where an engine on the CPU spreads a batch.
         threads: how many of ``workers`` there are.
+        max_batch: the most samples in a batch; an engine on a GPU takes memory for them.
+        in_flight: how many batches an engine on a GPU has memory for at once.
 
     Raises:
-        EngineError: the file is missing, broken, of an unknown kind, or does not fit its manifest.
+        EngineError: the file is missing, broken, of an unknown kind, does not fit its manifest, or what it needs
+            is not there.
+        ConfigError: no GPU, or nothing installed that drives it.
     """
     if not path.is_file():
         raise EngineError(f"--engine {path}: no such file")
-    if path.suffix == ".onnx":
-        from runtime.engine_onnx import OnnxEngine  # noqa: PLC0415 - imported when it is needed
+    if path.suffix in {".plan", ".engine"}:
+        from runtime.engine_tensorrt import open_tensorrt_engine  # noqa: PLC0415 - imported when it is needed
 
-        return OnnxEngine(path, provider=provider, workers=workers, threads=threads)
-    raise EngineError(f"--engine {path}: unknown kind {path.suffix!r}; an engine is an .onnx file")
+        return open_tensorrt_engine(path, max_batch=max_batch, in_flight=in_flight)
+    if path.suffix != ".onnx":
+        raise EngineError(
+            f"--engine {path}: unknown kind {path.suffix!r}; an engine is an .onnx file, or TensorRT's .plan or .engine"
+        )
+    if provider == "cpu":
+        from runtime.engine_onnx import OnnxEngine  # noqa: PLC0415 - likewise
+
+        return OnnxEngine(path, workers=workers, threads=threads)
+    from runtime.engine_onnx_cuda import open_onnx_cuda_engine  # noqa: PLC0415 - likewise
+
+    return open_onnx_cuda_engine(path, provider=provider, max_batch=max_batch, in_flight=in_flight)
 
 
 def require_distinct_heads(engines: Iterable[tuple[Path, Engine]]) -> None:
@@ -87,7 +128,7 @@ def warm_up(engine: Engine, batch: int) -> None:
         inputs = {spec.name: np.full((size, *spec.shape), 114, spec.dtype) for spec in engine.manifest.inputs}
         outputs = engine.infer(inputs)
         for head in engine.manifest.heads:
-            expected = (size,) if head.kind == "utility" else (size, 5)
+            expected = (size, *output_shape(head))
             if outputs[head.output].shape != expected:
                 raise EngineError(
                     f"{engine.manifest.name}: output {head.output!r} has shape {outputs[head.output].shape} for a "

@@ -1,5 +1,6 @@
-"""ONNX Runtime behind the engine interface."""
+"""ONNX Runtime on the CPU behind the engine interface, and what its other providers share."""
 
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -25,30 +26,26 @@ small ones spread evenly over the workers. Measured by ``python -m benchmarks en
 
 
 class OnnxEngine:
-    """One session, run from many threads at once on the CPU, each run on one core.
+    """One session on the CPU, run from many threads at once, each run on one core.
 
     A session with threads of its own spins while it waits and fights decoding for the cores; sessions that
     run inline in our workers leave nothing idle and nothing spinning.
 
     Raises:
-        EngineError: not an ONNX file, no manifest, inputs or outputs that differ from it, or a provider that
-            is not there.
+        EngineError: not an ONNX file, no manifest, or inputs or outputs that differ from it.
     """
 
-    def __init__(self, path: Path, *, provider: Provider, workers: Executor, threads: int) -> None:
+    def __init__(self, path: Path, *, workers: Executor, threads: int) -> None:
         self._path = path
-        self._session = _open_session(path, provider)
-        self.manifest = _read_manifest(self._session, path)
-        _check_signature(self._session, self.manifest, path)
+        self._session = open_session(path, "cpu")
+        self.manifest = read_manifest(self._session, path)
+        check_signature(self._session, self.manifest, path)
         self._outputs = [head.output for head in self.manifest.heads]
-        self._on_cpu = provider == "cpu"
         self._workers = workers
         self._threads = threads
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """See ``Engine``."""
-        if not self._on_cpu:
-            return dict(zip(self._outputs, self._run(inputs), strict=True))
         size = len(next(iter(inputs.values())))
         step = min(CHUNK, -(-size // self._threads))  # a small batch is spread too: that halves its latency
         chunks = [
@@ -70,20 +67,47 @@ class OnnxEngine:
         return outputs
 
 
-def _open_session(path: Path, provider: Provider) -> ort.InferenceSession:
+def require_provider(provider: Provider) -> str:
+    """The name that ONNX Runtime has for a provider.
+
+    Raises:
+        EngineError: this installation lacks it; the text says what it has.
+    """
     wanted, available = PROVIDERS[provider], ort.get_available_providers()
     if wanted not in available:
         raise EngineError(
             f"--provider {provider} needs ONNX Runtime's {wanted}; this installation has {', '.join(available)}. "
-            "Install the extra that brings it (docs/engines.md), or choose another provider"
+            "Install the extra that brings it (docs/gpu.md), or choose another provider"
         )
+    return wanted
+
+
+def preload_libraries(provider: Provider) -> None:
+    """Load the CUDA libraries that a GPU provider needs from the packages that pip installed.
+
+    Raises:
+        EngineError: this installation lacks the provider.
+    """
+    require_provider(provider)
+    ort.preload_dlls()
+
+
+def open_session(
+    path: Path, provider: Provider, provider_options: Mapping[str, str] | None = None
+) -> ort.InferenceSession:
+    """Open an ONNX file on one provider, and on no other.
+
+    Raises:
+        EngineError: no ONNX file, or the provider is not there or refuses it.
+    """
+    wanted = require_provider(provider)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        session = ort.InferenceSession(str(path), options, providers=[wanted])
+        session = ort.InferenceSession(str(path), options, providers=[(wanted, dict(provider_options or {}))])
     except Exception as error:  # as above: no common base class
         raise EngineError(f"--engine {path}: ONNX Runtime cannot open it: {error}") from error
     if session.get_providers()[0] != wanted:
@@ -93,7 +117,12 @@ def _open_session(path: Path, provider: Provider) -> ort.InferenceSession:
     return session
 
 
-def _read_manifest(session: ort.InferenceSession, path: Path) -> Manifest:
+def read_manifest(session: ort.InferenceSession, path: Path) -> Manifest:
+    """The manifest in an ONNX file's metadata.
+
+    Raises:
+        EngineError: there is none, or it does not follow the format.
+    """
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise EngineError(
@@ -103,7 +132,12 @@ def _read_manifest(session: ort.InferenceSession, path: Path) -> Manifest:
     return parse_manifest(text, str(path))
 
 
-def _check_signature(session: ort.InferenceSession, manifest: Manifest, path: Path) -> None:
+def check_signature(session: ort.InferenceSession, manifest: Manifest, path: Path) -> None:
+    """Hold the manifest to what the graph takes and gives.
+
+    Raises:
+        EngineError: they differ; the text has both.
+    """
     inputs = {tensor.name: tensor for tensor in session.get_inputs()}
     outputs = {tensor.name for tensor in session.get_outputs()}
     named = {spec.name for spec in manifest.inputs}

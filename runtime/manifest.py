@@ -105,6 +105,48 @@ class Provenance(_Part):
     """The command that makes the engine anew."""
 
 
+class Tolerances(_Part):
+    """How far the engine may be from the network that was trained, on the same pictures.
+
+    ``python -m export verify`` holds it to these; None leaves a measure free. Scores are compared after they are
+    brought to [0, 1] by their head's range.
+    """
+
+    difference: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The largest difference of any score of any picture."""
+    rank_correlation: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """Spearman's, at least."""
+    flips: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The largest share of pictures that fall on the other side of the head's threshold."""
+
+
+class Plan(_Part):
+    """What a TensorRT plan was built with: it runs with that version, on that kind of GPU, in that batch range."""
+
+    runtime: Literal["tensorrt", "tensorrt-rtx"]
+    version: str
+    """Of the runtime, as its ``__version__`` says it."""
+    gpu: str | None
+    """The device's name, None where the plan was built without one (TensorRT-RTX compiles its kernels on the
+    device that runs it)."""
+    compute_capability: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None
+    hardware_compatibility: str = "none"
+    version_compatible: bool = False
+    min_batch: Annotated[int, Field(gt=0)]
+    opt_batch: Annotated[int, Field(gt=0)]
+    max_batch: Annotated[int, Field(gt=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of the plan's file: a truncated or exchanged one is known before the device sees it."""
+    onnx_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of the ONNX file it was built from."""
+
+    @model_validator(mode="after")
+    def _batches_in_order(self) -> "Plan":
+        if not self.min_batch <= self.opt_batch <= self.max_batch:
+            raise ValueError(f"batches {self.min_batch}, {self.opt_batch}, {self.max_batch}: min <= opt <= max is due")
+        return self
+
+
 class Manifest(_Part):
     """Everything the runtime needs to know of an engine before its first frame."""
 
@@ -117,6 +159,9 @@ class Manifest(_Part):
     inputs: Annotated[tuple[Input, ...], Field(min_length=1, max_length=1)]
     heads: Annotated[tuple[Head, ...], Field(min_length=1)]
     provenance: Provenance
+    tolerances: Tolerances = Tolerances()
+    plan: Plan | None = None
+    """In the JSON beside a TensorRT plan only."""
 
     @model_validator(mode="after")
     def _each_head_once(self) -> "Manifest":

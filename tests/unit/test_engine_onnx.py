@@ -68,7 +68,7 @@ def test_scores_are_those_of_the_graph(opened: Open, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def shipped(workers: ThreadPoolExecutor) -> dict[int, OnnxEngine]:
     """The engine that ships, by its number of threads."""
-    return {threads: OnnxEngine(SHIPPED, provider="cpu", workers=workers, threads=threads) for threads in (1, 2, 4)}
+    return {threads: OnnxEngine(SHIPPED, workers=workers, threads=threads) for threads in (1, 2, 4)}
 
 
 @settings(deadline=None, max_examples=10)
