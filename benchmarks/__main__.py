@@ -6,8 +6,12 @@ import sys
 NAMES = {
     "gateway": "the whole gateway on Apache Kafka, beside its limits and the naive loop; latency; delivery's cost",
     "memory": "peak memory with few and with many frames waiting",
+    "kernel": "the CUDA preprocessing kernel beside a copy, on a GPU",
     "preprocess": "decoding and preprocessing, fused and naive",
     "engine": "the bare engine by batch and threads",
+    "half": "two converters to half precision, by difference and Casts",
+    "precision": "engines of one network in FP32, INT8, ... beside each other: frames a second and answers",
+    "gpu": "JPEG decoding, preprocessing, inference and the whole of it on a GPU",
 }
 
 

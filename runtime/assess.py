@@ -18,6 +18,7 @@ from runtime.decode import MAX_PIXELS
 from runtime.engine import Provider
 from runtime.errors import ConfigError, FrameError, FramegateError
 from runtime.pipeline import Outcome, Pipeline, open_pipeline
+from runtime.prepare import Decode
 
 MAX_BATCH = 16
 PICTURES = {
@@ -183,6 +184,7 @@ def _open(arguments: argparse.Namespace) -> Pipeline:
         max_batch=MAX_BATCH,
         in_flight=2,
         max_pixels=arguments.max_pixels,
+        decode=arguments.decode,
         min_utility=arguments.min_utility,
         min_mos=arguments.min_mos,
     )
@@ -214,6 +216,7 @@ def _parser() -> argparse.ArgumentParser:
         help="write one picture of all pictures with their scores",
     )
     add("--provider", choices=Provider.__args__, default="cpu", help="what ONNX Runtime runs on")  # type: ignore[attr-defined]
+    add("--decode", choices=Decode.__args__, default="cpu", help="where JPEGs are decoded")  # type: ignore[attr-defined]
     add("--threads", type=int, help="worker threads (default: the CPUs that the container may use)")
     add("--min-utility", type=float, help="drop below it (default: the engine's threshold)")
     add("--min-mos", type=float, help="drop below it (default: the engine's threshold)")

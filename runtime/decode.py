@@ -78,13 +78,25 @@ class Decoder:
         Raises:
             FrameError: EMPTY, TOO_LARGE (known before a pixel is decoded), UNSUPPORTED, TRUNCATED, UNDECODABLE.
         """
+        header = self.header(value)
+        assert value
+        pixels = self._jpeg(value, header, least) if header.format == "jpeg" else _png(value, header)
+        height, width = header.upright_size
+        return Picture(self._upright(pixels, header), width, height)
+
+    def header(self, value: bytes | None) -> Header:
+        """The header of a picture that may be decoded: all that is known before a pixel is.
+
+        Raises:
+            FrameError: as ``decode``, wherever the header tells.
+        """
         if not value:
             raise FrameError(Reason.EMPTY, "a tombstone or a value of no bytes")
         header = read_header(value)
         self._check_size(header)
-        pixels = self._jpeg(value, header, least) if header.format == "jpeg" else _png(value, header)
-        height, width = header.upright_size
-        return Picture(self._upright(pixels, header), width, height)
+        if header.format == "jpeg" and not header.single_scan and value.count(_SCAN) > MAX_SCANS:
+            raise FrameError(Reason.UNSUPPORTED, f"a JPEG of more than {MAX_SCANS} scans")
+        return header
 
     def _check_size(self, header: Header) -> None:
         size = f"{header.width} x {header.height}"
@@ -94,8 +106,6 @@ class Decoder:
             raise FrameError(Reason.TOO_LARGE, f"{size} pixels; a side may have {MAX_SIDE}")
 
     def _jpeg(self, value: bytes, header: Header, least: tuple[int, int] | None) -> Pixels:
-        if not header.single_scan and value.count(_SCAN) > MAX_SCANS:
-            raise FrameError(Reason.UNSUPPORTED, f"a JPEG of more than {MAX_SCANS} scans")
         factor = _shrink_factor(header, least)
         shape = (-(-header.height // factor), -(-header.width // factor), 4 if header.components == 4 else 3)
         pixels, shrunk = self._scratch.array("decoded", shape), factor > 1

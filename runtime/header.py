@@ -16,7 +16,7 @@ MAX_SEGMENTS = 4096
 """A real JPEG has a dozen, with a large colour profile some 300; each costs this parser a microsecond."""
 
 _MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)  # any number of fill bytes may stand before a marker
-_SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
+_SOS, _EOI, _APP1, _APP14 = 0xDA, 0xD9, 0xE1, 0xEE
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0..15 without DHT, JPG, DAC
 _DECODABLE_FRAMES = {0xC0, 0xC1, 0xC2}
@@ -57,6 +57,8 @@ class Header:
     """JPEG: a byte per component, horizontal factor in the high nibble, vertical in the low one."""
     single_scan: bool = False
     """JPEG: the first scan holds all components of a sequential picture, so no later one is read."""
+    names_rgb: bool = False
+    """JPEG: Adobe's marker or the components' names say red, green and blue, where YCbCr is usual."""
     palette: bool = False
 
     @property
@@ -100,18 +102,23 @@ def _undecodable(detail: str) -> FrameError:
 def _jpeg_header(value: bytes) -> Header:
     frame: Header | None = None
     orientation: int | None = None
+    rgb = False
     payload = b""
     for marker, payload in _segments(value):  # the last one is the scan's header
         if marker in _FRAMES:
             if frame is not None:
                 raise _undecodable("the JPEG has two frame headers")
             frame = _jpeg_frame(marker, payload)
+            rgb |= payload[6::3] == b"RGB"
+        elif marker == _APP14 and payload.startswith(b"Adobe"):
+            rgb |= payload[11:12] == b"\0"
         elif marker == _APP1 and orientation is None and payload.startswith(b"Exif\0"):
             orientation = _exif_orientation(payload[6:])
     if frame is None:
         raise _undecodable("the JPEG has a scan, but no frame header")
     single = not frame.progressive and payload[:1] == bytes([frame.components])
-    return replace(frame, orientation=orientation or 1, single_scan=single)
+    rgb &= frame.components == 3
+    return replace(frame, orientation=orientation or 1, single_scan=single, names_rgb=rgb)
 
 
 def _segments(value: bytes) -> Iterator[tuple[int, bytes]]:

@@ -138,6 +138,7 @@ def _pipeline(settings: Settings, stack: ExitStack) -> Pipeline:
         max_batch=settings.max_batch,
         in_flight=settings.in_flight,
         max_pixels=settings.max_pixels,
+        decode=settings.decode,
         min_utility=settings.min_utility,
         min_mos=settings.min_mos,
     )

@@ -24,6 +24,7 @@ from runtime.decode import MAX_PIXELS
 from runtime.engine import Provider
 from runtime.errors import ConfigError
 from runtime.logs import LogFormat
+from runtime.prepare import Decode
 from stream.client import typed_option
 
 PREFIX = "FRAMEGATE_"
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
     group: Annotated[str, Field(min_length=1)] = Field("framegate", description="consumer group")
     offset_reset: Literal["earliest", "latest"] = Field("earliest", description="where a new group begins")
     provider: Provider = Field("cpu", description="what ONNX Runtime runs on: cpu, cuda or tensorrt")
+    decode: Decode = Field("cpu", description="where JPEGs are decoded: cpu, or gpu (with engines that run there)")
     threads: Annotated[int, Field(ge=1)] | None = Field(
         None, description="worker threads (default: the CPUs that the container may use)"
     )

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from runtime.engine import Arrays
 from runtime.errors import ConfigError, EngineError, FrameError, InferenceError, Reason
 from runtime.heads import Quality, Utility
-from runtime.pipeline import Judgement, Outcome, Pipeline, Value, open_pipeline
+from runtime.pipeline import Judgement, Outcome, Pipeline, open_pipeline
+from runtime.prepare import Value
 from tests.engines import NORMALISED, PIXELS, brightness, make_engine
 from tests.pictures import jpeg, noise, png, scene
 

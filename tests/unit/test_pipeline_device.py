@@ -1,0 +1,327 @@
+"""The GPU's way through the pipeline, end to end, on a device whose memory is the host's: as the host's way."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runtime import assess
+from runtime.codec_nvimgcodec import NvImageCodec
+from runtime.cuda import ENTRY
+from runtime.decode_cuda import Codec, CudaDecoder
+from runtime.engine import DeviceEngine, open_engine
+from runtime.engine_onnx_cuda import OnnxCudaEngine
+from runtime.errors import ConfigError, FrameError, InferenceError, Reason
+from runtime.heads import Utility
+from runtime.manifest import Input, Resize
+from runtime.pipeline import Judgement, Outcome, Pipeline, open_pipeline
+from runtime.policy import policy_for
+from runtime.prepare import HostWay, Value
+from runtime.prepare_cuda import DeviceWay, open_device_way
+from runtime.service import dry_run
+from runtime.settings import load_settings
+from tests.cuda_host import host_kernel
+from tests.engines import NORMALISED, make_engine
+from tests.fake_device import FakeDevice, HostKernel
+from tests.host_codec import HostCodec
+from tests.pictures import jpeg, noise, png, scene
+from tests.unit.test_decode_cuda import ALL, BAD, MAX_PIXELS, PLAIN
+
+MAX_BATCH = 8
+ODD = Input(name="frames", height=17, width=19, resize=Resize(fit="pad"), color="BGR")
+"""Samples of 969 bytes: none but the first begins at an even address."""
+
+OpenWay = Callable[..., Pipeline]
+
+
+@pytest.fixture(scope="module")
+def kernels() -> dict[str, HostKernel]:
+    return {ENTRY: host_kernel()}
+
+
+@pytest.fixture(scope="module", params=["host codec", "nvImageCodec"])
+def open_codec(request: pytest.FixtureRequest) -> Callable[[], Codec]:
+    if request.param == "host codec":
+        return HostCodec
+    pytest.importorskip(
+        "nvidia.nvimgcodec",
+        reason="nvImageCodec is missing, whose CPU backend needs no GPU: pip install 'framegate[cuda]'",
+        exc_type=ImportError,
+    )
+    return lambda: NvImageCodec(1, keep_bytes=10**6, on_gpu=False)
+
+
+@pytest.fixture(scope="module")
+def opened(kernels: dict[str, HostKernel], open_codec: Callable[[], Codec]) -> Iterator[OpenWay]:
+    """Opens pipelines that go the GPU's way with the engines named; closes them afterwards."""
+    made: list[Pipeline] = []
+
+    def make(*paths: Path, in_flight: int = 2, part_bytes: int = 2**28, device: FakeDevice | None = None) -> Pipeline:
+        device = device or FakeDevice(kernels)
+        engines = [on_device(path, device, in_flight) for path in paths]
+        workers = ThreadPoolExecutor(2)
+        decoder = CudaDecoder(
+            device, MAX_PIXELS, workers=workers, threads=2, open_codec=open_codec, part_bytes=part_bytes
+        )
+        policy = policy_for([engine.manifest for engine in engines], None, None)
+        way = DeviceWay(engines, decoder, MAX_BATCH)
+        made.append(Pipeline(list(engines), policy, way, workers=workers, in_flight=in_flight))
+        return made[-1]
+
+    yield make
+    for pipeline in made:
+        pipeline.close()
+
+
+def on_device(path: Path, device: FakeDevice, in_flight: int = 2) -> OnnxCudaEngine:
+    """That file on ONNX Runtime's CPU provider, reading and writing the device's memory as on a GPU."""
+    return OnnxCudaEngine(
+        path, provider="cpu", device=device, memory_kind="cpu", max_batch=MAX_BATCH, in_flight=in_flight
+    )
+
+
+@pytest.fixture(scope="module")
+def on_host() -> Iterator[Callable[..., Pipeline]]:
+    made: list[Pipeline] = []
+
+    def make(*paths: Path) -> Pipeline:
+        fields: dict[str, Any] = {"provider": "cpu", "threads": 2, "in_flight": 2, "max_pixels": MAX_PIXELS}
+        made.append(open_pipeline(paths, max_batch=MAX_BATCH, **fields))
+        return made[-1]
+
+    yield make
+    for pipeline in made:
+        pipeline.close()
+
+
+def told(outcome: Outcome) -> Any:
+    """What a decision or a dead letter says."""
+    if isinstance(outcome, FrameError):
+        return outcome.reason, outcome.detail
+    return outcome.width, outcome.height, outcome.results, outcome.reasons
+
+
+def utilities(outcomes: Sequence[Outcome]) -> list[float]:
+    found = []
+    for outcome in outcomes:
+        assert isinstance(outcome, Judgement)
+        utility = outcome.results["utility"]
+        assert isinstance(utility, Utility)
+        found.append(utility.score)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("engines")
+
+
+@pytest.fixture(scope="module")
+def both(opened: OpenWay, on_host: Callable[..., Pipeline], folder: Path) -> tuple[Pipeline, Pipeline]:
+    """Two engines of different inputs, in batches of several parts; and the same on the host."""
+    paths = [
+        make_engine(folder / "normalised.onnx", spec=NORMALISED),
+        make_engine(folder / "odd.onnx", "quality", spec=ODD),
+    ]
+    return opened(*paths, part_bytes=20_000), on_host(*paths)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(names=st.lists(st.sampled_from(sorted(ALL)), max_size=MAX_BATCH))
+def test_every_outcome_is_the_host_ways(both: tuple[Pipeline, Pipeline], names: list[str]) -> None:
+    """For good and bad frames in any mix and order, through two engines: sizes, scores and reasons, exactly.
+
+    Both codecs here decode as libjpeg-turbo does, so JPEGs are equal too; nvJPEG's differ by a few levels.
+    """
+    values = [ALL[name] for name in names]
+
+    on_gpu, on_cpu = (pipeline.judge(values) for pipeline in both)
+
+    assert [told(outcome) for outcome in on_gpu] == [told(outcome) for outcome in on_cpu]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32"])
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+def test_every_kind_of_input(
+    opened: OpenWay, on_host: Callable[..., Pipeline], folder: Path, dtype: Any, layout: Any
+) -> None:
+    """The kernel's arithmetic is the host's, so the scores are equal to the last bit."""
+    norm = {"mean": None, "std": None} if dtype == "uint8" else {"mean": (120, 110, 100), "std": (60, 50, 40)}
+    spec = Input(name="frames", dtype=dtype, layout=layout, height=24, width=32, **norm)
+    engine = make_engine(folder / f"{dtype}-{layout}.onnx", spec=spec)
+    values = [jpeg(scene(100 + 17 * seed, 70, seed)) for seed in range(3)] + [png(noise(40, 50))]
+
+    assert utilities(opened(engine).judge(values)) == utilities(on_host(engine).judge(values))
+
+
+def test_a_slots_last_content_is_never_judged(opened: OpenWay, folder: Path) -> None:
+    """After full batches of white frames, a smaller one with gaps sees nothing of them."""
+    pipeline = opened(make_engine(folder / "last.onnx"))
+    grey = {level: png(np.full((24, 32, 3), level, np.uint8)) for level in (10, 20, 255)}
+    for _ in range(3):
+        pipeline.judge([grey[255]] * MAX_BATCH)
+
+    first, gap, second = pipeline.judge([grey[10], b"", grey[20]])
+
+    assert utilities([first, second]) == pytest.approx([10 / 255, 20 / 255], abs=1e-6)
+    assert isinstance(gap, FrameError)
+
+
+def test_batches_in_flight_do_not_mix(opened: OpenWay, folder: Path) -> None:
+    """Many batches through a few slots, from threads that nobody activated the device in."""
+    pipeline = opened(make_engine(folder / "flight.onnx"), in_flight=3, part_bytes=10_000)
+    batches = [[(31 * number + 7 * frame) % 256 for frame in range(number % MAX_BATCH + 1)] for number in range(30)]
+    pictures = {level: jpeg(np.full((48, 64, 3), level, np.uint8), 100) for each in batches for level in each}
+
+    futures = [pipeline.submit([pictures[level] for level in levels]) for levels in batches]
+
+    for future, levels in zip(futures, batches, strict=True):
+        assert utilities(future.result(60)) == pytest.approx([level / 255 for level in levels], abs=1 / 255)
+
+
+class Meeting(HostCodec):
+    """Waits, inside a batch, until another batch has come as far."""
+
+    def __init__(self, barrier: threading.Barrier) -> None:
+        super().__init__()
+        self._barrier = barrier
+
+    def decode(self, values: Sequence[bytes], stream: Any) -> Any:
+        if self.seen:  # not while it is opened
+            self._barrier.wait(20)
+        return super().decode(values, stream)
+
+
+def test_batches_overlap(kernels: dict[str, HostKernel], folder: Path) -> None:
+    """Two batches are on their way at once, each in its slot: in turn, they would wait for each other in vain."""
+    barrier = threading.Barrier(2)
+    engine = on_device(make_engine(folder / "overlap.onnx"), FakeDevice(kernels))
+    workers = ThreadPoolExecutor(2)
+    fields: dict[str, Any] = {"workers": workers, "threads": 2, "max_batch": MAX_BATCH, "max_pixels": MAX_PIXELS}
+    way = open_device_way([Path("overlap")], [engine], open_codec=lambda: Meeting(barrier), **fields)
+    pipeline = Pipeline([engine], policy_for([engine.manifest], None, None), way, workers=workers, in_flight=2)
+
+    futures = [pipeline.submit([PLAIN] * 3) for _ in range(4)]
+
+    scores = [utilities(future.result(60)) for future in futures]
+    assert all(each == scores[0] for each in scores)
+    pipeline.close()
+
+
+def test_no_good_frame_at_all(opened: OpenWay, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine is not asked, and the slot is free again."""
+    pipeline = opened(make_engine(folder / "none.onnx"))
+    engine: Any = pipeline.engines[0]
+    asked: list[int] = []
+    infer_slot = engine.infer_slot
+
+    def spied(slot: Any, size: int) -> Any:
+        asked.append(size)
+        return infer_slot(slot, size)
+
+    monkeypatch.setattr(engine, "infer_slot", spied)
+
+    for _ in range(5):
+        outcomes = pipeline.judge(list(BAD.values())[:MAX_BATCH])
+        assert all(isinstance(outcome, FrameError) for outcome in outcomes)
+    assert pipeline.judge([]) == []
+    assert asked == []
+    assert len(utilities(pipeline.judge([PLAIN, None, PLAIN])[::2])) == 2
+    assert asked == [2]
+
+
+def test_a_failure_of_the_device_leaves_the_pipeline_whole(opened: OpenWay, folder: Path) -> None:
+    """InferenceError for that batch, more often than there are slots; the next batch is judged as ever."""
+    pipeline = opened(make_engine(folder / "fails.onnx", fault="fails on white"))
+    white, dark = (png(np.full((24, 32, 3), level, np.uint8)) for level in (255, 51))
+
+    for _ in range(5):
+        with pytest.raises(InferenceError, match=r"fails\.onnx"):
+            pipeline.submit([dark, white]).result(10)
+
+    assert utilities(pipeline.submit([dark]).result(10)) == pytest.approx([0.2], abs=1e-6)
+
+
+def test_a_fault_in_the_second_engine_is_the_frames(opened: OpenWay, folder: Path) -> None:
+    """NaN from one of two engines is that frame's dead letter, and no other's."""
+    fine = make_engine(folder / "fine.onnx")
+    nan = make_engine(folder / "nan.onnx", "quality", fault="infinity for black")
+    black, white = (png(np.full((24, 32, 3), level, np.uint8)) for level in (0, 255))
+
+    first, second = opened(fine, nan).judge([black, white])
+
+    assert isinstance(first, FrameError)
+    assert first.reason is Reason.NON_FINITE
+    assert isinstance(second, Judgement)
+
+
+def test_memory_is_that_of_the_slots(opened: OpenWay, kernels: dict[str, HostKernel], folder: Path) -> None:
+    """The device's memory does not grow with what has gone through: large pictures come in parts."""
+    device = FakeDevice(kernels)
+    pipeline = opened(make_engine(folder / "memory.onnx"), part_bytes=100_000, device=device)
+    before = sum(piece.nbytes for piece in device.pieces.values())
+
+    for turn in range(12):
+        values: list[Value] = [png(scene(180, 100 + turn, seed)) for seed in range(MAX_BATCH)]
+        for future in [pipeline.submit(values) for _ in range(4)]:
+            utilities(future.result(30))
+
+    assert sum(piece.nbytes for piece in device.pieces.values()) - before <= 2 * (100_000 + 256)
+
+
+def test_an_engine_on_the_cpu_is_refused(folder: Path) -> None:
+    """``--decode gpu`` beside an engine on the CPU: the error names the engine and the remedies."""
+    engine = make_engine(folder / "cpu.onnx")
+    fields: dict[str, Any] = {"threads": 1, "max_batch": 2, "in_flight": 1, "max_pixels": 100}
+
+    with pytest.raises(ConfigError, match=r"--decode gpu.*cpu\.onnx.*--provider cuda.*\.plan.*--decode cpu"):
+        open_pipeline([engine], provider="cpu", decode="gpu", **fields)
+
+
+def test_both_commands_refuse_it(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--decode gpu`` reaches the pipeline from both commands, before the broker is asked for anything."""
+    engine = str(make_engine(folder / "refused.onnx"))
+    picture = tmp_path / "plain.jpg"
+    picture.write_bytes(PLAIN)
+
+    assert assess.main(["--engine", engine, "--decode", "gpu", str(picture)]) == 2
+    assert "--decode gpu" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="--decode gpu"):
+        dry_run(load_settings(["--engine", engine, "--decode", "gpu", "--brokers", "localhost:1"]))
+
+
+def test_a_device_engine_goes_the_hosts_way_too(
+    kernels: dict[str, HostKernel], on_host: Callable[..., Pipeline], folder: Path
+) -> None:
+    """``--decode cpu`` with an engine on the GPU: decoded and preprocessed here, judged there, the same scores."""
+    path = make_engine(folder / "mixed.onnx", spec=NORMALISED)
+    engine = on_device(path, FakeDevice(kernels))
+    workers = ThreadPoolExecutor(2)
+    fields: dict[str, Any] = {"max_batch": MAX_BATCH, "in_flight": 2, "max_pixels": MAX_PIXELS}
+    way = HostWay([engine], workers=workers, threads=2, **fields)
+    pipeline = Pipeline([engine], policy_for([engine.manifest], None, None), way, workers=workers, in_flight=2)
+    names = [name for name in ALL if name not in BAD]
+
+    for start in range(0, len(names), MAX_BATCH):
+        batch = [ALL[name] for name in names[start : start + MAX_BATCH]]
+        assert utilities(pipeline.submit(batch).result(30)) == utilities(on_host(path).judge(batch))
+    pipeline.close()
+
+
+def test_what_a_device_engine_is(kernels: dict[str, HostKernel], folder: Path) -> None:
+    """The pipeline tells the two kinds apart by what they can do, not by their names."""
+    path = make_engine(folder / "kind.onnx")
+    with ThreadPoolExecutor(1) as workers:
+        on_cpu = open_engine(path, provider="cpu", workers=workers, threads=1)
+    engine = on_device(path, FakeDevice(kernels))
+
+    assert isinstance(engine, DeviceEngine)
+    assert not isinstance(on_cpu, DeviceEngine)
+    engine.close()
+    on_cpu.close()
