@@ -9,7 +9,7 @@ INSTALL = $(PIP) install --quiet --progress-bar off --constraint constraints.txt
 WHEEL := .build/wheel
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench wheel java clean
+.PHONY: help install demo test lint bench wheel tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ install: $(VENV)/installed-cpu ## make .venv with what serving on a CPU needs
 demo: $(VENV)/installed-demo ## sample cameras through an embedded broker: a live table and a contact sheet
 	$(BIN)/python -m demo $(ARGS)
 
-test: $(VENV)/installed-dev java ## all tests, against Apache Kafka itself
+test: $(VENV)/installed-dev tools ## all tests, against Apache Kafka itself
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/installed-dev ## ruff and mypy
@@ -27,7 +27,7 @@ lint: $(VENV)/installed-dev ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/installed-dev java ## the gateway beside its limits and a naive loop, on Apache Kafka
+bench: $(VENV)/installed-dev tools ## the gateway beside its limits and a naive loop, on Apache Kafka
 	$(BIN)/python -m benchmarks gateway $(ARGS)
 
 wheel: $(BIN)/python ## build the wheel, and start it where nothing else is installed
@@ -42,12 +42,12 @@ wheel: $(BIN)/python ## build the wheel, and start it where nothing else is inst
 		done
 	@ls $(WHEEL)/*.whl
 
-java:
-	@command -v java > /dev/null && command -v mvn > /dev/null || { \
+tools:
+	@command -v java > /dev/null && command -v mvn > /dev/null && command -v g++ > /dev/null || { \
 		test "$$(id -u)" = 0 && command -v apt-get > /dev/null \
-		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless maven; \
-	} || { echo "Java 17 and Maven are missing, and Apache Kafka needs them:" \
-		"sudo apt-get install openjdk-17-jre-headless maven" >&2; exit 2; }
+		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless maven g++; \
+	} || { echo "Java 17 and Maven (for Apache Kafka) or g++ (for the CUDA kernel's tests) are missing:" \
+		"sudo apt-get install openjdk-17-jre-headless maven g++" >&2; exit 2; }
 
 clean: ## remove what make made
 	rm -rf $(VENV) .build dist demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -63,7 +63,7 @@ $(BIN)/python:
 
 $(VENV)/installed-cpu: EXTRAS := cpu
 $(VENV)/installed-demo: EXTRAS := cpu,demo
-$(VENV)/installed-dev: EXTRAS := cpu,demo,dev
+$(VENV)/installed-dev: EXTRAS := cpu,demo,dev,train,tensorrt-rtx
 $(VENV)/installed-%: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) --editable '.[$(EXTRAS)]'
 	@touch $@

@@ -72,6 +72,18 @@ def read_manifest(path: Path) -> Manifest | None:
     return None if text is None else parse_manifest(text, str(path))
 
 
+def read_model_manifest(model: ModelProto, source: str) -> Manifest:
+    """The manifest of a model that must have one.
+
+    Raises:
+        EngineError: it has none, or it does not follow the format; the text names ``source``.
+    """
+    text = manifest_text(model)
+    if text is None:
+        raise EngineError(f"{source}: no manifest in it; add one: python -m export manifest {source} --manifest FILE")
+    return parse_manifest(text, source)
+
+
 def manifest_text(model: ModelProto) -> str | None:
     return next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
 

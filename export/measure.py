@@ -4,50 +4,27 @@ Every picture is scored as it is and in damaged copies, with every resize rule, 
 decoder and preprocessing.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
-import simplejpeg
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from export.damage import COPIES, Pixels
 from export.manifest import load_model, manifest_text
+from export.samples import MAX_PIXELS, SUFFIXES
 from runtime.decode import Decoder
 from runtime.errors import ConfigError, EngineError
 from runtime.manifest import Manifest, Resize, parse_manifest
 from runtime.opencv import cv2
 from runtime.preprocess import Preprocessor
 
-Pixels = NDArray[np.uint8]
 Scores = NDArray[np.float64]
 
-MAX_PIXELS = 100_000_000
-SUFFIXES = {".jpg", ".jpeg", ".png"}
-
-
-def _encode(pixels: Pixels, quality: int = 95) -> bytes:
-    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality, "RGB", "420"))
-
-
-def _blur(pixels: Pixels) -> Pixels:
-    """Gaussian, sigma 2 % of the shorter side: the same picture is as blurred at any size."""
-    sigma = 0.02 * min(pixels.shape[:2])
-    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.uint8)
-
-
-COPIES: dict[str, Callable[[Pixels], bytes]] = {
-    "whole": _encode,
-    "JPEG 10": lambda pixels: _encode(pixels, 10),
-    "JPEG 5": lambda pixels: _encode(pixels, 5),
-    "blurred": lambda pixels: _encode(_blur(pixels)),
-    "dark": lambda pixels: _encode((pixels * 0.1).astype(np.uint8)),
-    "black": lambda pixels: _encode(np.zeros_like(pixels)),
-}
 FITS: tuple[Literal["stretch", "crop", "pad"], ...] = ("stretch", "crop", "pad")
 
 RULES = [Resize(fit=fit, halve=halve) for fit in FITS for halve in (True, False)]

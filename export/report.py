@@ -5,13 +5,15 @@ from typing import TextIO
 
 import numpy as np
 
-from export.measure import COPIES, RULES, Measured, Scores, auroc
+from export.damage import COPIES
+from export.damage import LIVE_DAMAGE as LIVE
+from export.measure import RULES, Measured, Scores, auroc
 from runtime.manifest import Manifest, Resize
 
 NAMES = list(COPIES)
 WHOLE, BLACK = NAMES.index("whole"), NAMES.index("black")
-LIVE_DAMAGE = [NAMES.index(name) for name in NAMES if name not in ("whole", "black")]
-"""Damage that leaves a picture: telling black frames is too easy to count among them."""
+LIVE_DAMAGE = [NAMES.index(name) for name in LIVE]
+"""Telling black frames is too easy to count among them."""
 
 RESAMPLES = 500
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.3)

@@ -1,1 +1,14 @@
-"""Networks in PyTorch: the code that a checkpoint's weights are loaded into."""
+"""Networks in PyTorch: the code that a checkpoint's weights are loaded into.
+
+A network's ``forward`` takes pixels (batch, 3, height, width), float, RGB, 0..255, and gives a dict of named
+outputs, each with the batch first and in its head's final range: normalisation, softmax and scaling are inside.
+"""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from training.models.confidence import efficientnet_lite0_confidence
+
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"efficientnet-lite0-confidence": efficientnet_lite0_confidence}
+"""By the name in a checkpoint's JSON; the JSON's ``arguments`` are passed by name. None of them loads weights."""

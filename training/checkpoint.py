@@ -1,0 +1,143 @@
+"""A trained network on disk: ``STEM.safetensors`` holds its weights, ``STEM.json`` says what they are. No pickle."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from runtime.errors import ConfigError
+from runtime.manifest import Head, Input, Provenance
+from training.models import ARCHITECTURES
+
+WEIGHTS, DESCRIPTION = ".safetensors", ".json"
+
+
+class Description(BaseModel):
+    """What a network is, but its weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    version: str
+    architecture: str
+    """A name in ``training.models.ARCHITECTURES``."""
+    arguments: dict[str, JsonValue] = {}
+    """What the architecture is called with, by name."""
+    input: Input
+    """uint8, NHWC, RGB: what an engine made of it takes."""
+    heads: Annotated[tuple[Head, ...], Field(min_length=1)]
+    """Each reads the network's output of that name."""
+    dynamic_size: bool = False
+    """Whether the network takes pictures of other heights and widths than the input's."""
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _input_is_pixels(self) -> "Description":
+        if (self.input.dtype, self.input.layout, self.input.color) != ("uint8", "NHWC", "RGB"):
+            raise ValueError("input: uint8, NHWC and RGB are due; the network normalises for itself")
+        return self
+
+
+class _File(Description):
+    format: Literal["framegate/checkpoint/1"] = "framegate/checkpoint/1"
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of the weights' file."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network in evaluation mode, with its weights, and what it is."""
+
+    description: Description
+    network: nn.Module
+
+
+def save_checkpoint(stem: Path, checkpoint: Checkpoint) -> None:
+    """Write ``STEM.safetensors`` and ``STEM.json``.
+
+    Each file is replaced whole; stopped between the two, the JSON's hash tells that they do not belong together.
+    """
+    weights = save({name: value.contiguous() for name, value in checkpoint.network.state_dict().items()})
+    sha256 = hashlib.sha256(weights).hexdigest()
+    text = _File(**checkpoint.description.model_dump(), sha256=sha256).model_dump_json(indent=2, exclude_none=True)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    _replace(_file(stem, WEIGHTS), weights)
+    _replace(_file(stem, DESCRIPTION), text.encode() + b"\n")
+
+
+def load_checkpoint(stem: Path) -> Checkpoint:
+    """Read a checkpoint by its stem (either file's name will do, too).
+
+    Raises:
+        ConfigError: a file is missing, was changed or is no checkpoint's, the architecture is unknown, or the
+            weights are not its own.
+    """
+    stem = stem.with_name(stem.name.removesuffix(WEIGHTS).removesuffix(DESCRIPTION))
+    file = _read_description(_file(stem, DESCRIPTION))
+    weights_path = _file(stem, WEIGHTS)
+    content = _read(weights_path)
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise ConfigError(
+            f"{weights_path} is not the file that {stem.name}{DESCRIPTION} speaks of (its SHA-256 is another): "
+            "take both files from the same training"
+        )
+    network = _build(file, stem)
+    try:
+        network.load_state_dict(load(content), strict=True)
+    except (RuntimeError, SafetensorError) as error:
+        first = " ".join(str(error).split("\n\t")[:3])  # torch lists every weight
+        raise ConfigError(
+            f"{weights_path}: not the weights of {file.architecture} {file.arguments}: {first}"
+        ) from error
+    fields = file.model_dump(exclude={"format", "sha256"})
+    return Checkpoint(Description(**fields), network.eval())
+
+
+def _build(file: _File, stem: Path) -> nn.Module:
+    if file.architecture not in ARCHITECTURES:
+        known = ", ".join(sorted(ARCHITECTURES))
+        raise ConfigError(f"{stem}{DESCRIPTION}: unknown architecture {file.architecture!r}; this version has {known}")
+    try:
+        return ARCHITECTURES[file.architecture](**file.arguments)
+    except TypeError as error:
+        raise ConfigError(
+            f"{stem}{DESCRIPTION}: {file.architecture} does not take {file.arguments}: {error}"
+        ) from error
+
+
+def _read_description(path: Path) -> _File:
+    try:
+        return _File.model_validate_json(_read(path))
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'checkpoint'}: {fault['msg']}" for fault in error.errors()
+        )
+        raise ConfigError(f"{path}: does not follow framegate/checkpoint/1: {faults}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror}; a checkpoint is STEM{WEIGHTS} beside STEM{DESCRIPTION}, named by STEM"
+        ) from error
+
+
+def _file(stem: Path, suffix: str) -> Path:
+    return stem.with_name(stem.name + suffix)  # not with_suffix: a stem such as net-1.0 has a dot of its own
+
+
+def _replace(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
