@@ -53,12 +53,12 @@ def difference(checkpoint: Checkpoint, model: onnx.ModelProto, size: tuple[int, 
 @pytest.mark.parametrize("size", [(90, 122), (64, 64), (33, 47)])
 def test_pyramid_pooling_is_adaptive_average_pooling(size: tuple[int, int]) -> None:
     """The slices that ONNX can hold are the pooling that it cannot."""
-    features = torch.rand(2, 4, *size)
+    features = torch.rand(2, 4, *size, dtype=torch.float64)
 
     expected = [functional.adaptive_avg_pool2d(features, n).flatten(2) for n in (1, 2, 3)]
     pooled = pool_pyramid(features, [1, 2, 3]).reshape(2, -1, 4)  # cell by cell, each with its channels
 
-    torch.testing.assert_close(pooled, torch.cat(expected, dim=2).transpose(1, 2), rtol=0, atol=1e-6)
+    torch.testing.assert_close(pooled, torch.cat(expected, dim=2).transpose(1, 2), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [None, (64, 64), (101, 77)])
