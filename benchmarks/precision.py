@@ -1,0 +1,150 @@
+"""``python -m benchmarks precision``: engines beside each other, the same network in FP32, INT8, ..., on the CPU."""
+
+import argparse
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from benchmarks.report import print_table, write_json
+from export.answers import Answers
+from export.parity import Parity, compare
+from export.samples import load_samples
+from runtime.cpus import usable_cpus
+from runtime.engine_onnx import CHUNK, open_session, read_manifest
+from runtime.errors import ConfigError
+from runtime.manifest import Manifest
+
+Spread = Callable[..., Iterable[list[NDArray[Any]]]]
+"""``map``, or one that runs several at once."""
+SIZES = (1, 2, 4)
+"""Frames in a run; the gateway's own is ``CHUNK``."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    fps: float
+    of_the_first: float
+    """The median of the rounds' ratios, not the ratio of the medians."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One engine, opened as the gateway opens it."""
+
+    name: str
+    manifest: Manifest
+    session: ort.InferenceSession
+
+    def judge(self, frames: NDArray[Any], size: int, spread: Spread) -> Answers:
+        """Every head's output, ``size`` frames a run."""
+        outputs = [head.output for head in self.manifest.heads]
+        chunks = [frames[start : start + size] for start in range(0, len(frames), size)]
+        parts = list(spread(lambda chunk: self.session.run(outputs, {self.manifest.inputs[0].name: chunk}), chunks))
+        return {output: np.concatenate([part[i] for part in parts]) for i, output in enumerate(outputs)}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, compare the answers with the first engine's, print, and write JSON where asked."""
+    arguments = _parser().parse_args(argv)
+    contenders = [_open(path) for path in arguments.engines]
+    _require_same_task(contenders)
+    frames = _some(load_samples(arguments.pictures, contenders[0].manifest.inputs[0], damaged=True), arguments.frames)
+    speeds: dict[str, list[Speed]] = {}
+    with ThreadPoolExecutor(usable_cpus()) as workers:
+        spreads: dict[int, Spread] = {1: map, usable_cpus(): workers.map}
+        for cores, spread in spreads.items():
+            for size in SIZES:
+                case = f"{cores} core{'s' * (cores > 1)}, {size} a run"
+                speeds[case] = _measure(contenders, frames, size, spread, arguments.rounds)
+    answers = [contender.judge(frames, CHUNK, map) for contender in contenders]
+    parities = [compare(answers[0], own, contenders[0].manifest) for own in answers]
+    _print(contenders, speeds, parities, len(frames))
+    engines = {
+        contender.name: {
+            "digest": contender.manifest.digest,
+            "fps": {case: each[index].fps for case, each in speeds.items()},
+            "of_the_first": {case: each[index].of_the_first for case, each in speeds.items()},
+            "parity": parities[index].to_json(),
+        }
+        for index, contender in enumerate(contenders)
+    }
+    write_json(arguments.json, {"command": "python -m benchmarks precision", "frames": len(frames), "engines": engines})
+    return 0
+
+
+def _open(path: Path) -> Contender:
+    session = open_session(path, "cpu")
+    manifest = read_manifest(session, path)
+    return Contender(f"{path.name} ({manifest.precision})", manifest, session)
+
+
+def _require_same_task(contenders: list[Contender]) -> None:
+    first = contenders[0]
+    for other in contenders[1:]:
+        if (other.manifest.inputs, other.manifest.heads) != (first.manifest.inputs, first.manifest.heads):
+            raise ConfigError(f"{other.name} has other inputs or heads than {first.name}: there is nothing to compare")
+
+
+def _some(samples: NDArray[Any], count: int) -> NDArray[Any]:
+    """``count`` of them, spread over all."""
+    return samples[np.arange(count) * len(samples) // count] if count < len(samples) else samples
+
+
+def _measure(contenders: list[Contender], frames: NDArray[Any], size: int, spread: Spread, rounds: int) -> list[Speed]:
+    """The medians of the rounds; in each round every contender has its turn, so a busy machine slows all alike."""
+    expected = [contender.judge(frames, size, spread) for contender in contenders]
+    times: list[list[float]] = [[] for _ in contenders]
+    for _ in range(rounds):
+        for contender, wanted, own in zip(contenders, expected, times, strict=True):
+            began_s = time.perf_counter()
+            answers = contender.judge(frames, size, spread)
+            own.append(time.perf_counter() - began_s)
+            for output, values in wanted.items():
+                np.testing.assert_allclose(answers[output], values, atol=1e-6)
+    return [
+        Speed(len(frames) / median(own), median(a / b for a, b in zip(times[0], own, strict=True))) for own in times
+    ]
+
+
+def _print(contenders: list[Contender], speeds: dict[str, list[Speed]], parities: list[Parity], frames: int) -> None:
+    print_table(
+        f"engines by precision (the gateway runs {CHUNK} frames a run)",
+        ["", "frames/s", "of the first"],
+        [
+            [f"{case}: {contender.name}", own.fps, own.of_the_first]
+            for case, each in speeds.items()
+            for contender, own in zip(contenders, each, strict=True)
+        ],
+    )
+    print_table(
+        f"answers to {frames} frames against the first engine's",
+        ["", "rank correlation", "decisions that flip, %", "largest difference"],
+        [
+            [
+                f"{contender.name}: {one.output}",
+                f"{one.rank_correlation or 0:.4f}",
+                100 * (one.flips or 0),
+                one.difference,
+            ]
+            for contender, parity in zip(contenders, parities, strict=True)
+            for one in parity.outputs
+        ],
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks precision")
+    parser.add_argument("engines", type=Path, nargs="+", help="ONNX files; the first is what the others are held to")
+    parser.add_argument("--pictures", type=Path, nargs="+", default=[Path("demo/photos")])
+    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", type=Path)
+    return parser

@@ -1,0 +1,153 @@
+"""``int8``: an ONNX file in float32 as one in 8 bits."""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export.commands.arguments import Commands
+from runtime.errors import ConfigError
+from runtime.manifest import Tolerances
+
+if TYPE_CHECKING:
+    from export.parity import Parity
+    from export.quantize import Int8, Pictures
+    from runtime.manifest import Input
+
+HELD_OUT = 3
+"""One picture of so many is held out of calibration."""
+SEED = 0
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add_parser("int8", help="an ONNX file in float32 to one in 8 bits, for CPUs")
+    parser.add_argument("engine", type=Path, metavar="ONNX", help="in float32, with its manifest")
+    parser.add_argument("--output", type=Path, required=True, help="the ONNX file to write")
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="real pictures, or folders of them, best from the cameras it will judge: two thirds calibrate, one third "
+        "is held out, and on both the new engine must answer as the old one",
+    )
+    parser.add_argument(
+        "--damaged",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="damaged copies of each picture too (default: yes, for a gateway is shown such)",
+    )
+    parser.add_argument(
+        "--method",
+        choices=("percentile", "entropy", "minmax"),
+        default="percentile",
+        help="how a tensor's range is chosen (%(default)s)",
+    )
+    parser.add_argument(
+        "--keep",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NODE",
+        help="layers to keep in float32 from the start",
+    )
+    parser.add_argument(
+        "--seven-bits",
+        action="store_true",
+        help="weights of 7 bits: for CPUs without VNNI (x86 before 2019), where 8 bits overflow",
+    )
+    parser.add_argument("--rank-correlation", type=float, metavar="R", help="Spearman's, at least (0.99)")
+    parser.add_argument("--flips", type=float, metavar="SHARE", help="of decisions, at most (0.02)")
+    parser.add_argument("--unverified", action="store_true", help="write the engine whatever it answers")
+    parser.set_defaults(command=run, remedy="pip install 'framegate[cpu,manifest]'")
+
+
+def run(options: argparse.Namespace) -> None:
+    from export.manifest import attach_manifest, load_model, read_model_manifest, save_model
+    from export.quantize import fit_int8, int8_manifest, require_layers
+
+    model = load_model(options.engine)
+    manifest = read_model_manifest(model, str(options.engine))
+    if manifest.precision != "fp32":
+        raise ConfigError(f"{options.engine} is {manifest.precision}; give the float32 engine that it was made from")
+    require_layers(model, options.keep)
+    tolerances = _tolerances(options)
+    pictures = split_pictures(options.pictures, manifest.inputs[0], damaged=options.damaged)
+    fitted = fit_int8(
+        model,
+        manifest,
+        pictures,
+        Tolerances() if options.unverified else tolerances,
+        method=options.method,
+        keep=options.keep,
+        seven_bits=options.seven_bits,
+    )
+    attach_manifest(
+        fitted.model, int8_manifest(manifest, fitted.model, tolerances, _command(options)), str(options.output)
+    )
+    save_model(fitted.model, options.output)
+    _tell(options, fitted, pictures)
+
+
+def split_pictures(paths: list[Path], spec: "Input", *, damaged: bool) -> "Pictures":
+    """Split by picture: a damaged copy is never on the other side than its picture.
+
+    Raises:
+        ConfigError: fewer than two pictures, or one that cannot be read.
+    """
+    import numpy as np
+
+    from export.quantize import Pictures
+    from export.samples import find_pictures, load_samples
+
+    found = find_pictures(paths)
+    if len(found) < 2:
+        raise ConfigError(f"--pictures: {found[0]} alone cannot both calibrate and be held out; give more, 100 at best")
+    order = np.random.default_rng(SEED).permutation(len(found))
+    held_out = max(1, len(found) // HELD_OUT)
+    sides = [[found[i] for i in sorted(side)] for side in (order[held_out:], order[:held_out])]
+    return Pictures(*(load_samples(side, spec, damaged=damaged) for side in sides))
+
+
+def _tolerances(options: argparse.Namespace) -> Tolerances:
+    from export.parity import TOLERANCES
+
+    given = {"rank_correlation": options.rank_correlation, "flips": options.flips}
+    for name, value in given.items():
+        if value is not None and not 0 <= value <= 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: it is from 0 to 1")
+    return TOLERANCES["int8"].model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+def _command(options: argparse.Namespace) -> str:
+    words: list[Any] = ["python", "-m", "export", "int8", options.engine, "--output", options.output]
+    words += ["--pictures", *options.pictures]
+    words += [] if options.damaged else ["--no-damaged"]
+    words += ["--method", options.method, *(["--keep", *options.keep] if options.keep else [])]
+    for flag in ("seven_bits", "unverified"):
+        words += [f"--{flag.replace('_', '-')}"] if getattr(options, flag) else []
+    for flag in ("rank_correlation", "flips"):
+        value = getattr(options, flag)
+        words += [f"--{flag.replace('_', '-')}", value] if value is not None else []
+    return shlex.join(map(str, words))
+
+
+def _tell(options: argparse.Namespace, fitted: "Int8", pictures: "Pictures") -> None:
+    for layer in fitted.kept:
+        print(f"kept in float32: {layer}")
+    for what, parity, count in (
+        ("calibration", fitted.calibration, len(pictures.calibration)),
+        ("held-out", fitted.held_out, len(pictures.held_out)),
+    ):
+        print(f"{what} ({count} samples): {_in_words(parity)}")
+    print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB" + ", unverified" * options.unverified)
+
+
+def _in_words(parity: "Parity") -> str:
+    return "; ".join(
+        f"{one.output}: rank correlation {one.rank_correlation:.4f}, {100 * one.flips:.1f} % of decisions flip, "
+        f"difference {one.difference:.2g} at most"
+        for one in parity.outputs
+        if one.rank_correlation is not None and one.flips is not None
+    )
