@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.report import print_table, write_json
 from runtime.cpus import usable_cpus
-from runtime.engine_onnx import CHUNK, OnnxEngine
+from runtime.engine_onnx import RUN_FRAMES, OnnxEngine
 
 Run = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -32,7 +32,9 @@ def main(argv: list[str] | None = None) -> int:
         runs = {f"{size} a run, {threads} at once": _spread(single, workers, size) for size in (1, 2, 4, 8, 16, 32)}
         runs["1 a run, ONNX Runtime's own threads"] = _spread(default, None, 1)
         runs["32 a run, ONNX Runtime's own threads"] = _spread(default, None, 32)
-        runs[f"framegate ({CHUNK} a run)"] = lambda batch: engine.infer({spec.name: batch})[output]
+        runs[f"framegate ({RUN_FRAMES[engine.manifest.precision]} a run)"] = lambda batch: engine.infer(
+            {spec.name: batch}
+        )[output]
         fps = _measure(runs, frames, arguments.rounds)
     best = max(fps.values())
     rows = [[name, each, each / best] for name, each in fps.items()]

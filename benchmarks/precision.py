@@ -18,14 +18,14 @@ from export.answers import Answers
 from export.parity import Parity, compare
 from export.samples import load_samples
 from runtime.cpus import usable_cpus
-from runtime.engine_onnx import CHUNK, open_session, read_manifest
+from runtime.engine_onnx import RUN_FRAMES, open_session, read_manifest
 from runtime.errors import ConfigError
 from runtime.manifest import Manifest
 
 Spread = Callable[..., Iterable[list[NDArray[Any]]]]
 """``map``, or one that runs several at once."""
-SIZES = (1, 2, 4)
-"""Frames in a run; the gateway's own is ``CHUNK``."""
+SIZES = (1, 2, 4, None)
+"""Frames in a run; None: each engine's own, as the gateway runs it."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class Contender:
     manifest: Manifest
     session: ort.InferenceSession
 
-    def judge(self, frames: NDArray[Any], size: int, spread: Spread) -> Answers:
-        """Every head's output, ``size`` frames a run."""
+    def judge(self, frames: NDArray[Any], size: int | None, spread: Spread) -> Answers:
+        """Every head's output, ``size`` frames a run, or as many as the gateway gives it."""
+        size = size or RUN_FRAMES[self.manifest.precision]
         outputs = [head.output for head in self.manifest.heads]
         chunks = [frames[start : start + size] for start in range(0, len(frames), size)]
         parts = list(spread(lambda chunk: self.session.run(outputs, {self.manifest.inputs[0].name: chunk}), chunks))
@@ -62,9 +63,9 @@ def main(argv: list[str] | None = None) -> int:
         spreads: dict[int, Spread] = {1: map, usable_cpus(): workers.map}
         for cores, spread in spreads.items():
             for size in SIZES:
-                case = f"{cores} core{'s' * (cores > 1)}, {size} a run"
+                case = f"{cores} core{'s' * (cores > 1)}, {f'{size} a run' if size else 'as served'}"
                 speeds[case] = _measure(contenders, frames, size, spread, arguments.rounds)
-    answers = [contender.judge(frames, CHUNK, map) for contender in contenders]
+    answers = [contender.judge(frames, None, map) for contender in contenders]
     parities = [compare(answers[0], own, contenders[0].manifest) for own in answers]
     _print(contenders, speeds, parities, len(frames))
     engines = {
@@ -98,7 +99,9 @@ def _some(samples: NDArray[Any], count: int) -> NDArray[Any]:
     return samples[np.arange(count) * len(samples) // count] if count < len(samples) else samples
 
 
-def _measure(contenders: list[Contender], frames: NDArray[Any], size: int, spread: Spread, rounds: int) -> list[Speed]:
+def _measure(
+    contenders: list[Contender], frames: NDArray[Any], size: int | None, spread: Spread, rounds: int
+) -> list[Speed]:
     """The medians of the rounds; in each round every contender has its turn, so a busy machine slows all alike."""
     expected = [contender.judge(frames, size, spread) for contender in contenders]
     times: list[list[float]] = [[] for _ in contenders]
@@ -116,7 +119,7 @@ def _measure(contenders: list[Contender], frames: NDArray[Any], size: int, sprea
 
 def _print(contenders: list[Contender], speeds: dict[str, list[Speed]], parities: list[Parity], frames: int) -> None:
     print_table(
-        f"engines by precision (the gateway runs {CHUNK} frames a run)",
+        "engines by precision",
         ["", "frames/s", "of the first"],
         [
             [f"{case}: {contender.name}", own.fps, own.of_the_first]

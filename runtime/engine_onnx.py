@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from runtime.engine import Arrays, Provider
 from runtime.errors import EngineError, InferenceError
-from runtime.manifest import METADATA_KEY, Manifest, parse_manifest
+from runtime.manifest import METADATA_KEY, Manifest, Precision, parse_manifest
 
 PROVIDERS: dict[Provider, str] = {
     "cpu": "CPUExecutionProvider",
@@ -20,9 +20,9 @@ PROVIDERS: dict[Provider, str] = {
 }
 TENSOR_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)", "float16": "tensor(float16)"}
 
-CHUNK = 2
+RUN_FRAMES: dict[Precision, int] = {"fp32": 2, "fp16": 2, "int8": 1}
 """Frames in one run on the CPU: larger batches are not faster there (their activations leave the cache), and
-small ones spread evenly over the workers. Measured by ``python -m benchmarks engine``."""
+small ones spread evenly over the workers. Measured by ``python -m benchmarks engine`` and ``precision``."""
 
 
 class OnnxEngine:
@@ -41,13 +41,14 @@ class OnnxEngine:
         self.manifest = read_manifest(self._session, path)
         check_signature(self._session, self.manifest, path)
         self._outputs = [head.output for head in self.manifest.heads]
+        self._run_frames = RUN_FRAMES[self.manifest.precision]
         self._workers = workers
         self._threads = threads
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """See ``Engine``."""
         size = len(next(iter(inputs.values())))
-        step = min(CHUNK, -(-size // self._threads))  # a small batch is spread too: that halves its latency
+        step = min(self._run_frames, -(-size // self._threads))  # a small batch is spread too: that halves its latency
         chunks = [
             {name: array[start : start + step] for name, array in inputs.items()} for start in range(0, size, step)
         ]

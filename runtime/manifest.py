@@ -12,6 +12,7 @@ from runtime.errors import EngineError
 METADATA_KEY = "framegate.manifest"
 
 Channels = tuple[float, float, float]
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 class _Part(BaseModel):
@@ -155,7 +156,7 @@ class Manifest(_Part):
     version: str
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     """Of the weights: equal weights, equal digest, whatever else the file says."""
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    precision: Precision = "fp32"
     inputs: Annotated[tuple[Input, ...], Field(min_length=1, max_length=1)]
     heads: Annotated[tuple[Head, ...], Field(min_length=1)]
     provenance: Provenance
