@@ -7,7 +7,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle, islice
 from pathlib import Path
@@ -15,19 +15,21 @@ from typing import Any
 
 from benchmarks.frames import PHOTOS, load_frames
 from benchmarks.report import print_table, write_json
+from runtime import metrics
 from runtime.codec_nvimgcodec import NvImageCodec
 from runtime.cpus import usable_cpus
 from runtime.decode import MAX_PIXELS
-from runtime.decode_cuda import PART_BYTES, Codec, CudaDecoder
-from runtime.device import Device, Memory, Stream
+from runtime.decode_cuda import PART_BYTES, Codec, CudaDecoder, suits
+from runtime.device import Device, Memory, Stream, free_all
 from runtime.engine import DeviceEngine, open_engine, warm_up
-from runtime.errors import FramegateError
+from runtime.errors import FramegateError, InferenceError
+from runtime.header import read_header
 from runtime.heads import Utility
 from runtime.manifest import Input, Resize
 from runtime.open_device import open_device
 from runtime.pipeline import Judgement, Outcome, Pipeline, open_pipeline
 from runtime.policy import policy_for
-from runtime.prepare_cuda import DeviceWay
+from runtime.prepare_cuda import open_device_way
 from runtime.preprocess_cuda import CudaPreprocessor, DevicePicture
 
 PACKAGES = ("nvidia-nvimgcodec-cu13", "nvidia-nvjpeg", "onnxruntime-gpu", "torch", "torchvision", "cuda-core", "pycuda")
@@ -65,7 +67,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     left_out: dict[str, str] = {}
-    results: dict[str, Any] = {}
+    results: dict[str, float] = {}
+    agreement: dict[str, float] = {}
     with _saying(left_out, "all of it"):
         bench = Bench(arguments, open_device())
         with _saying(left_out, "decoding"):
@@ -77,15 +80,25 @@ def main(argv: list[str] | None = None) -> int:
             results["whole, --decode cpu"], on_cpu = bench.whole_fps("cpu")
             results["whole, --decode gpu"], on_gpu = bench.whole_fps("gpu")
             limit = min(results["engine"], results["decode"])
-            results["share of min(engine, decode)"] = results["whole, --decode gpu"] / limit
-            results["largest difference of a score"] = max(abs(a - b) for a, b in zip(on_cpu, on_gpu, strict=True))
+            agreement["whole, --decode gpu, as a share of min(engine, decode)"] = results["whole, --decode gpu"] / limit
+            agreement["largest difference of a score between the two"] = max(
+                abs(a - b) for a, b in zip(on_cpu, on_gpu, strict=True)
+            )
         print_table(bench.what(), ["", "frames/s"], [[name, value] for name, value in results.items()])
+        for name, value in agreement.items():
+            print(f"{name}: {value:.4g}")
     for part, reason in left_out.items():
         print(f"not measured: {part}: {reason}")
     versions = {name: found for name in PACKAGES if (found := _version(name))}
     write_json(
         arguments.json,
-        {"command": "python -m benchmarks gpu", "gpu_packages": versions, "fps": results, "left_out": left_out},
+        {
+            "command": "python -m benchmarks gpu",
+            "gpu_packages": versions,
+            "fps": results,
+            "agreement": agreement,
+            "left_out": left_out,
+        },
     )
     return 0 if results else 2
 
@@ -118,7 +131,12 @@ class Bench:
             for part in decoder.decode(self._batch, stream):
                 _require_pictures(part)
 
-        return self._fps(work)
+        try:
+            with self._decoded_on_gpu():
+                work(self._device.stream())
+            return self._fps(work)
+        finally:
+            decoder.close()
 
     def prepare_fps(self) -> float:
         """With the kernel behind it."""
@@ -137,7 +155,12 @@ class Bench:
                 preprocessor.fill(pictures, target.pointer, stream, filled)
                 filled += len(pictures)
 
-        return self._fps(work)
+        try:
+            return self._fps(work)
+        finally:
+            decoder.close()
+            preprocessor.close()
+            free_all(self._device, targets.values())
 
     def engine_fps(self) -> float:
         """Inference and its outputs' download, of what happens to lie in the slots."""
@@ -156,7 +179,8 @@ class Bench:
         """From JPEGs in memory to judgements, and the scores of one batch."""
         pipeline = self._pipeline(decode)
         try:
-            scores = [_utility(outcome) for outcome in pipeline.judge(self._batch)]
+            with self._decoded_on_gpu() if decode == "gpu" else nullcontext():
+                scores = [_utility(outcome) for outcome in pipeline.judge(self._batch)]
             count = self._rounds * self._arguments.in_flight
             began_s = time.perf_counter()
             for future in [pipeline.submit(self._batch) for _ in range(count)]:
@@ -177,9 +201,17 @@ class Bench:
                 max_pixels=MAX_PIXELS,
             )
         engine = self._engine()
-        way = DeviceWay([engine], self._decoder(), arguments.batch)
+        workers = ThreadPoolExecutor(self._threads)  # the pipeline stops them with itself
+        way = open_device_way(
+            [arguments.engine],
+            [engine],
+            workers=workers,
+            threads=self._threads,
+            max_batch=arguments.batch,
+            max_pixels=MAX_PIXELS,
+            open_codec=self._open_codec,
+        )
         policy = policy_for([engine.manifest], None, None)
-        workers = ThreadPoolExecutor(self._threads)
         return Pipeline([engine], policy, way, workers=workers, in_flight=arguments.in_flight)
 
     def _engine(self) -> DeviceEngine:
@@ -200,6 +232,20 @@ class Bench:
         return CudaDecoder(
             self._device, MAX_PIXELS, workers=self._workers, threads=self._threads, open_codec=self._open_codec
         )
+
+    @contextmanager
+    def _decoded_on_gpu(self) -> Iterator[None]:
+        """One batch: what suits nvJPEG must go through it, else the figures would be the CPU decoder's.
+
+        Raises:
+            InferenceError: it did not.
+        """
+        due = sum(suits(frame, read_header(frame)) for frame in self._batch)
+        before = metrics.decoded("gpu")
+        yield
+        done = metrics.decoded("gpu") - before
+        if done < due:
+            raise InferenceError(f"the GPU decoded {done:g} of the {due} frames that suit it; see the log")
 
     def _fps(self, work: Callable[[Stream], None]) -> float:
         """Frames a second of ``work``, a batch each time, in its own thread and stream per batch in flight."""

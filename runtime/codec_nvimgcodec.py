@@ -39,21 +39,31 @@ class NvImageCodec:
         )
         self._interface = "__cuda_array_interface__" if on_gpu else "__array_interface__"
         self._keep_bytes = keep_bytes
-        self._images: list[Any] = []
+        self._images: list[Any] = []  # by place in the batch; None where none was ever decoded
 
     def decode(self, values: Sequence[bytes], stream: Stream) -> list[DevicePicture | None]:
         """See ``runtime.decode_cuda.Codec``."""
-        sources = [self._library.CodeStream(value) for value in values]
-        if len(self._images) < len(values) or sum(image.capacity for image in self._images) > self._keep_bytes:
-            self._images = []
+        self._give_back()
+        self._images += [None] * (len(values) - len(self._images))
         images = self._decoder.decode(
-            sources,
-            images=self._images[: len(values)] or None,
+            [self._library.CodeStream(value) for value in values],
+            images=self._images[: len(values)],  # None: a new one
             params=self._parameters,
             cuda_stream=stream.handle,
         )
-        self._images = self._images or [image for image in images if image is not None]
+        for place, image in enumerate(images):
+            if image is not None:  # what could not be decoded leaves its place's memory to the next batch
+                self._images[place] = image
         return [None if image is None else self._picture(image) for image in images]
+
+    def _give_back(self) -> None:
+        """The largest first, until no more than ``keep_bytes`` are kept."""
+        kept_bytes = sum(image.capacity for image in self._images if image is not None)
+        by_size = sorted((each for each in enumerate(self._images) if each[1] is not None), key=_capacity)
+        while kept_bytes > self._keep_bytes:
+            place, image = by_size.pop()
+            kept_bytes -= image.capacity
+            self._images[place] = None
 
     def _picture(self, image: Any) -> DevicePicture:
         pointer = getattr(image, self._interface)["data"][0]
@@ -64,6 +74,10 @@ def device_picture(pointer: int, shape: Sequence[int], strides: Sequence[int], o
     """A full-size picture of that shape (height, width, 3) and those strides, in bytes."""
     (height, width, _), (row, pixel, channel) = shape, strides
     return DevicePicture(pointer, height, width, row, pixel, channel, height, width, owner)
+
+
+def _capacity(placed: tuple[int, Any]) -> int:
+    return int(placed[1].capacity)
 
 
 def _nvimgcodec() -> Any:

@@ -15,9 +15,10 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from runtime import metrics
 from runtime.codec_nvimgcodec import NvImageCodec, device_picture
 from runtime.decode import Decoder
-from runtime.device import Device, Memory, Stream
+from runtime.device import Device, Memory, Stream, free_all
 from runtime.errors import ConfigError, FrameError
 from runtime.header import Header
 from runtime.preprocess_cuda import DevicePicture
@@ -128,10 +129,7 @@ class CudaDecoder:
 
     def close(self) -> None:
         """Give the device's memory back. No stream may be in use."""
-        self._device.activate()
-        for lane in self._lanes.values():
-            if lane.memory is not None:
-                lane.memory.free()
+        free_all(self._device, [lane.memory for lane in self._lanes.values() if lane.memory is not None])
         self._lanes.clear()
 
     def _header(self, value: bytes | None) -> Header | FrameError:
@@ -146,6 +144,7 @@ class CudaDecoder:
         for place, picture in zip(theirs, _by(lane.codec, [frames[each][0] for each in theirs], stream), strict=True):
             if picture is not None and _fits(picture, frames[place][1]):
                 outcomes[place] = picture
+                metrics.DECODED.labels("gpu").inc()
         ours = [place for place, outcome in enumerate(outcomes) if outcome is None]
         for place, outcome in zip(ours, self._uploaded([frames[each] for each in ours], lane, stream), strict=True):
             outcomes[place] = outcome
@@ -168,6 +167,7 @@ class CudaDecoder:
                 return error
             pixels = picture.pixels
             host[start : start + pixels.size] = pixels.reshape(-1)
+            metrics.DECODED.labels("cpu").inc()
             return device_picture(memory.pointer + start, pixels.shape, pixels.strides, memory)
 
         spread = self._workers.map if len(frames) > 1 else map  # a single one need not change threads
@@ -179,8 +179,9 @@ class CudaDecoder:
         with self._lock:
             lane = self._lanes.get(stream.handle)
             if lane is None:
-                lane = self._lanes[stream.handle] = _Lane(self._open_codec())
+                lane = _Lane(self._open_codec())
                 self._prove(lane.codec, stream)
+                self._lanes[stream.handle] = lane
             return lane
 
     def _prove(self, codec: Codec, stream: Stream) -> None:

@@ -5,12 +5,17 @@ TensorRT, ONNX Runtime and nvImageCodec. Nothing here touches a driver at import
 """
 
 import ctypes
+import logging
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from runtime.errors import InferenceError
+
+log = logging.getLogger("framegate")
 
 
 class Memory(Protocol):
@@ -126,6 +131,26 @@ class Device(Protocol):
     def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
         """Record what ``work`` queues in ``stream``, without running it; only where ``graphs``."""
         ...
+
+
+def free_all(device: Device, memories: Iterable[Memory]) -> None:
+    """Give memory back, from any thread: all of it, whatever the driver says.
+
+    A driver that refuses does so because the device is broken. What broke it is the error to be told; this one
+    goes to the log.
+    """
+    failures = []
+    try:
+        device.activate()
+    except InferenceError as error:
+        failures.append(error)
+    for memory in memories:
+        try:
+            memory.free()
+        except InferenceError as error:
+            failures.append(error)
+    if failures:
+        log.warning("the GPU's memory could not be given back: %s", failures[0])
 
 
 def host_array(pointer: int, nbytes: int, give_back: Callable[[], None]) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """The device by cuda.core, and by cuda.bindings where cuda.core has no function for it."""
 
 import functools
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,13 +24,13 @@ class CudaCoreMemory:
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
         self.pointer = int(_done(driver.cuMemAlloc(max(nbytes, 1))))
-        self._owned = True
+        self._give_back = weakref.finalize(self, _free, self.pointer)
 
     def free(self) -> None:
         """See ``runtime.device.Memory``."""
-        if self._owned:
-            self._owned = False
-            _done(driver.cuMemFree(self.pointer))
+        result = self._give_back()
+        if result is not None:
+            _done(result)
 
 
 class CudaCoreStream:
@@ -173,6 +174,13 @@ class CudaCoreDevice:
     def _free_pinned(self, pointer: int) -> None:
         self.activate()  # the array may die in any thread
         _done(driver.cuMemFreeHost(pointer))
+
+
+def _free(pointer: int) -> tuple[Any, ...]:
+    """Also for memory that nobody freed, which may die in any thread; what the driver says."""
+    cuda.core.Device(0).set_current()
+    result: tuple[Any, ...] = driver.cuMemFree(pointer)
+    return result
 
 
 @functools.lru_cache(maxsize=16)

@@ -1,7 +1,9 @@
 """An engine: a file that turns a batch of pictures into scores. The suffix names what runs it."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -9,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.device import Device
-from runtime.errors import ConfigError, EngineError
+from runtime.errors import ConfigError, EngineError, InferenceError
 from runtime.manifest import Manifest
 from runtime.slots import Slot, Slots, output_shape
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 Arrays = Mapping[str, NDArray[Any]]
+
+_OUT_OF_MEMORY = re.compile(r"out.?of.?memory|failed to allocate memory|smaller than requested", re.IGNORECASE)
+"""In the drivers' words, TensorRT's and ONNX Runtime's: neither has an error of its own for it."""
 
 
 class Engine(Protocol):
@@ -84,6 +89,31 @@ def open_engine(
     """
     if not path.is_file():
         raise EngineError(f"--engine {path}: no such file")
+    with within_memory(path, max_batch, in_flight):
+        return _open_engine(path, provider, workers, threads, max_batch, in_flight)
+
+
+@contextmanager
+def within_memory(path: Path, max_batch: int, in_flight: int) -> Iterator[None]:
+    """What opens or first runs an engine; the device's memory not being enough is the operator's to change.
+
+    Raises:
+        EngineError: there is not enough; the text names the engine and what takes less.
+    """
+    try:
+        yield
+    except (EngineError, InferenceError) as error:
+        if not _OUT_OF_MEMORY.search(str(error)):
+            raise
+        raise EngineError(
+            f"--engine {path}: the GPU's memory does not hold it with --max-batch {max_batch} and --in-flight "
+            f"{in_flight}; choose less of either, or stop what else runs there (nvidia-smi). The library says: {error}"
+        ) from error
+
+
+def _open_engine(
+    path: Path, provider: Provider, workers: Executor, threads: int, max_batch: int, in_flight: int
+) -> Engine:
     if path.suffix in {".plan", ".engine"}:
         from runtime.engine_tensorrt import open_tensorrt_engine  # noqa: PLC0415 - imported when it is needed
 
@@ -117,14 +147,32 @@ def require_distinct_heads(engines: Iterable[tuple[Path, Engine]]) -> None:
             owners[head.kind] = path
 
 
+def batch_sizes(least: int, most: int, *, by_shape: bool) -> Sequence[int]:
+    """The batch sizes that are run: powers of two and ``most`` where each shape has its price, else all."""
+    if not by_shape:
+        return range(least, most + 1)
+    powers = [1 << exponent for exponent in range(most.bit_length())]
+    return sorted({least, most, *(power for power in powers if least < power < most)})
+
+
+def padded(size: int, sizes: Sequence[int]) -> int:
+    """The smallest of the batch sizes that holds ``size`` samples; what lies behind them is judged in vain."""
+    return next(each for each in sizes if each >= size)
+
+
 def warm_up(engine: Engine, batch: int) -> None:
-    """Run a grey batch of 1 and one of ``batch``, so that the first frame does not pay for the start.
+    """Run grey batches, so that no live frame pays for a first time.
+
+    On the CPU one of 1 and one of ``batch``; on a device each of ``batch_sizes``, in each slot.
 
     Raises:
         InferenceError: the device cannot run it.
         EngineError: an output is not what the manifest says.
     """
-    for size in {1, batch}:
+    sizes: Sequence[int] = sorted({1, batch})
+    if isinstance(engine, DeviceEngine):  # its slots are taken in turn
+        sizes = [size for size in batch_sizes(1, batch, by_shape=True) for _ in engine.slots.all]
+    for size in sizes:
         inputs = {spec.name: np.full((size, *spec.shape), 114, spec.dtype) for spec in engine.manifest.inputs}
         outputs = engine.infer(inputs)
         for head in engine.manifest.heads:

@@ -1,5 +1,6 @@
 """ONNX Runtime on the CPU behind the engine interface, and what its other providers share."""
 
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
@@ -18,6 +19,8 @@ PROVIDERS: dict[Provider, str] = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+NO_FALLBACK = "session.disable_cpu_ep_fallback"
+"""ONNX Runtime gives nodes that its provider does not take to the CPU, unless it is told not to."""
 TENSOR_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)", "float16": "tensor(float16)"}
 
 RUN_FRAMES: dict[Precision, int] = {"fp32": 2, "fp16": 2, "int8": 1}
@@ -26,10 +29,11 @@ small ones spread evenly over the workers. Measured by ``python -m benchmarks en
 
 
 class OnnxEngine:
-    """One session on the CPU, run from many threads at once, each run on one core.
+    """One session on the CPU, run from many threads, each run on one core, as many at once as there are cores.
 
     A session with threads of its own spins while it waits and fights decoding for the cores; sessions that
-    run inline in our workers leave nothing idle and nothing spinning.
+    run inline in our workers leave nothing idle and nothing spinning. More runs at once than cores would only
+    add their activations to the memory.
 
     Raises:
         EngineError: not an ONNX file, no manifest, or inputs or outputs that differ from it.
@@ -44,6 +48,7 @@ class OnnxEngine:
         self._run_frames = RUN_FRAMES[self.manifest.precision]
         self._workers = workers
         self._threads = threads
+        self._cores = threading.BoundedSemaphore(threads)
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """See ``Engine``."""
@@ -62,7 +67,8 @@ class OnnxEngine:
 
     def _run(self, inputs: Arrays) -> list[NDArray[Any]]:
         try:
-            outputs: list[NDArray[Any]] = self._session.run(self._outputs, dict(inputs))
+            with self._cores:
+                outputs: list[NDArray[Any]] = self._session.run(self._outputs, dict(inputs))
         except Exception as error:  # ONNX Runtime raises its own classes, RuntimeError and more
             raise InferenceError(f"{self._path}: {type(error).__name__}: {error}") from error
         return outputs
@@ -94,28 +100,60 @@ def preload_libraries(provider: Provider) -> None:
 
 
 def open_session(
-    path: Path, provider: Provider, provider_options: Mapping[str, str] | None = None
+    path: Path, provider: Provider, provider_options: Mapping[str, str] | None = None, *, optimise: bool = True
 ) -> ort.InferenceSession:
-    """Open an ONNX file on one provider, and on no other.
+    """Open an ONNX file on one provider, with all of its nodes, and on no other.
+
+    Args:
+        path: the file.
+        provider: where it runs.
+        provider_options: as ONNX Runtime documents them.
+        optimise: False opens it sooner, to be read and not to be run.
 
     Raises:
         EngineError: no ONNX file, or the provider is not there or refuses it.
     """
     wanted = require_provider(provider)
     options = ort.SessionOptions()
+    if provider != "cpu":
+        options.add_session_config_entry(NO_FALLBACK, "1")
+    if not optimise:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.add_session_config_entry("session.disable_prepacking", "1")
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        session = ort.InferenceSession(str(path), options, providers=[(wanted, dict(provider_options or {}))])
+        session = ort.InferenceSession(
+            str(path),
+            options,
+            providers=[(wanted, dict(provider_options or {}))],
+            enable_fallback=0,  # else it prints the error to standard output and goes on with the CPU
+        )
     except Exception as error:  # as above: no common base class
-        raise EngineError(f"--engine {path}: ONNX Runtime cannot open it: {error}") from error
+        raise EngineError(_refusal(path, provider, str(error))) from error
     if session.get_providers()[0] != wanted:
         raise EngineError(
             f"--provider {provider}: ONNX Runtime fell back to {session.get_providers()}; its log above says why"
         )
     return session
+
+
+def _refusal(path: Path, provider: Provider, said: str) -> str:
+    here = f"--engine {path}: ONNX Runtime {ort.__version__}"
+    if provider == "cpu":
+        return f"{here} cannot open it: {said}. Copy the file again, or export it anew (docs/engines.md)"
+    if "fallback to CPU EP" in said:
+        return (
+            f"{here} would run some or all of it on the CPU beside --provider {provider}. Where lines above say that "
+            "the provider could not be loaded, install what it misses (docs/gpu.md); else it does not take all of "
+            "the graph's nodes: export it with shapes that are fixed but for the batch, or choose another --provider"
+        )
+    return (
+        f"{here} cannot open it with --provider {provider}: {said}. docs/gpu.md says what the provider needs; "
+        "--provider cpu does without"
+    )
 
 
 def read_manifest(session: ort.InferenceSession, path: Path) -> Manifest:

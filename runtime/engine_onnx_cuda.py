@@ -1,6 +1,7 @@
 """ONNX Runtime's CUDA and TensorRT providers behind the engine interface, run in place on the slots' memory."""
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.device import Device
-from runtime.engine import Arrays, Provider
+from runtime.engine import Arrays, Provider, batch_sizes, padded
 from runtime.engine_onnx import TENSOR_TYPES, check_signature, open_session, preload_libraries, read_manifest
 from runtime.errors import EngineError, InferenceError
 from runtime.manifest import Input
 from runtime.open_device import open_device
 from runtime.slots import Slot, Slots, output_shape
+
+TF32_SWITCH = "NVIDIA_TF32_OVERRIDE"
+"""NVIDIA's variable for the whole process: 0 keeps float32 whole. TensorRT rounds it to 10 bits otherwise, and ONNX
+Runtime's provider has no option for that (microsoft/onnxruntime#26029)."""
 
 
 class OnnxCudaEngine:
@@ -22,6 +27,9 @@ class OnnxCudaEngine:
 
     ONNX Runtime brings its own streams, so the host waits twice a batch: for the upload before a run, and for the
     run, which ends when its results are there. Other slots' work goes on meanwhile.
+
+    Batches are padded up to 1, 2, 4, ..., ``max_batch``: for each new shape cuDNN would look for its algorithms anew,
+    in the middle of live traffic.
 
     Args:
         path: the ONNX file.
@@ -42,10 +50,12 @@ class OnnxCudaEngine:
         self.device = device
         self._path = path
         self._memory_kind = memory_kind
-        self.manifest = read_manifest(open_session(path, "cpu"), path)  # names and shapes for the providers' options
+        # names and shapes for the provider's options, before there is a session with them
+        self.manifest = read_manifest(open_session(path, "cpu", optimise=False), path)
         self._session = open_session(path, provider, provider_options(provider, self.manifest.inputs, max_batch))
         check_signature(self._session, self.manifest, path)
         self._check_outputs()
+        self._sizes = batch_sizes(1, max_batch, by_shape=True)
         self.slots = Slots(device, self.manifest, max_batch, in_flight)
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -55,9 +65,10 @@ class OnnxCudaEngine:
 
     def infer_slot(self, slot: Slot, size: int) -> dict[str, NDArray[Any]]:
         """See ``DeviceEngine``."""
-        slot.stream.synchronize()  # the session's streams know nothing of ours
+        slot.done.record(slot.stream)  # the session's streams know nothing of ours
+        slot.done.synchronize()  # an event's wait sleeps, a stream's spins
         try:
-            self._session.run_with_iobinding(self._bound(slot, size))
+            self._session.run_with_iobinding(self._bound(slot, padded(size, self._sizes)))
         except Exception as error:  # ONNX Runtime raises its own classes, RuntimeError and more
             raise InferenceError(f"{self._path}: {type(error).__name__}: {error}") from error
         return self.slots.download(slot, size)
@@ -103,6 +114,8 @@ def open_onnx_cuda_engine(path: Path, *, provider: Provider, max_batch: int, in_
         EngineError: as ``OnnxCudaEngine``.
         ConfigError: no GPU, or nothing installed that drives it.
     """
+    if provider == "tensorrt":
+        os.environ.setdefault(TF32_SWITCH, "0")  # read once, by the first library of NVIDIA's that computes
     with contextlib.redirect_stdout(sys.stderr):  # it prints what it misses; standard output is for results
         preload_libraries(provider)
     return OnnxCudaEngine(
@@ -113,8 +126,9 @@ def open_onnx_cuda_engine(path: Path, *, provider: Provider, max_batch: int, in_
 def provider_options(provider: Provider, inputs: tuple[Input, ...], max_batch: int) -> dict[str, str]:
     """What the provider must know before it sees a batch.
 
-    CUDA's rounds float32 to 10 bits unless it is told not to. TensorRT's compiles the graph for a range of shapes:
-    without one it would compile again for each new batch size.
+    CUDA's rounds float32 to 10 bits unless it is told not to; TensorRT's has no option for that (``TF32_SWITCH``).
+    TensorRT's compiles the graph for a range of shapes: without one it would compile again for each new batch size.
+    It takes each tensor's precision from the graph, as long as none of its own is asked for (``trt_fp16_enable``).
     """
     if provider == "cuda":
         return {"use_tf32": "0"}

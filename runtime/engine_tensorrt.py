@@ -1,14 +1,15 @@
 """TensorRT plans behind the engine interface: TensorRT 10.16, TensorRT 11 and TensorRT-RTX alike."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from runtime.device import Device, Memory
-from runtime.engine import Arrays
+from runtime.device import Device, Memory, free_all
+from runtime.engine import Arrays, batch_sizes, padded
 from runtime.errors import EngineError, InferenceError
 from runtime.manifest import Manifest
 from runtime.open_device import open_device
@@ -53,13 +54,20 @@ class TensorrtEngine:
         check_tensors(self._trt, self._engine, file)
         room = max(max_batch, file.plan.min_batch)
         self.slots = Slots(device, self.manifest, room, in_flight)
-        self._scratch = [device.memory(self._engine.device_memory_size_v2) for _ in self.slots.all]
+        self._scratch: list[Memory] = []
         self._contexts: list[_Context] = []
+        self._launches: list[dict[int, Callable[[], None]]] = []
         captures = device.graphs and file.plan.runtime == "tensorrt"
         by_shape = captures or file.plan.runtime == "tensorrt-rtx"
         self._sizes = batch_sizes(file.plan.min_batch, room, by_shape=by_shape)
         prepare = self._capture if captures else self._plain
-        self._launches = [prepare(slot) for slot in self.slots.all]
+        try:
+            for slot in self.slots.all:
+                self._scratch.append(device.memory(self._engine.device_memory_size_v2))
+                self._launches.append(prepare(slot))
+        except BaseException:
+            self.close()
+            raise
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """See ``Engine``."""
@@ -68,18 +76,17 @@ class TensorrtEngine:
 
     def infer_slot(self, slot: Slot, size: int) -> dict[str, NDArray[Any]]:
         """See ``DeviceEngine``; what lies behind the ``size`` samples is judged too, and its scores left behind."""
-        padded = next(each for each in self._sizes if each >= size)
-        self._launches[slot.index][padded]()
+        self._launches[slot.index][padded(size, self._sizes)]()
         return self.slots.download(slot, size)
 
     def close(self) -> None:
         """See ``Engine``."""
-        self.device.activate()
+        with suppress(InferenceError):  # free_all tells of it
+            self.device.activate()
         self._launches.clear()
         self._contexts.clear()
         del self._engine, self._runtime  # in this order: an engine needs its runtime
-        for memory in self._scratch:
-            memory.free()
+        free_all(self.device, self._scratch)
         self.slots.close()
 
     def _plain(self, slot: Slot) -> dict[int, Callable[[], None]]:
@@ -207,14 +214,6 @@ def check_tensors(trt: Any, engine: Any, file: PlanFile) -> None:
     for spec in specs:
         batches = [shape[0] for shape in engine.get_tensor_profile_shape(spec.name, PROFILE)]
         _require(file, f"batches of {spec.name!r}", batches, [plan.min_batch, plan.opt_batch, plan.max_batch])
-
-
-def batch_sizes(least: int, most: int, *, by_shape: bool) -> Sequence[int]:
-    """The batch sizes that are run: powers of two and ``most`` where each shape has its price, else all."""
-    if not by_shape:
-        return range(least, most + 1)
-    powers = [1 << exponent for exponent in range(most.bit_length())]
-    return sorted({least, most, *(power for power in powers if least < power < most)})
 
 
 def _require(file: PlanFile, what: str, has: object, said: object) -> None:

@@ -119,6 +119,8 @@ class Tolerances(_Part):
     """Spearman's, at least."""
     flips: Annotated[float, Field(ge=0, le=1)] | None = None
     """The largest share of pictures that fall on the other side of the head's threshold."""
+    mask_iou: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Of an output that is a map: the mean intersection over union of its masks, at least."""
 
 
 class Plan(_Part):

@@ -1,6 +1,6 @@
 """All metrics, as constants: the Prometheus registry is global too. README.md says what to do about each."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 AGES = (*SECONDS, 30, 60, 300, 1800, 7200)
@@ -18,6 +18,11 @@ STAGE = Histogram(
     ["stage"],
     buckets=SECONDS,
 )
+DECODED = Counter(
+    "framegate_decoded_total",
+    "Frames decoded, by the processor that did it.",
+    ["by"],  # cpu, gpu
+)
 BATCH = Histogram("framegate_batch_frames", "Frames in a micro-batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256))
 LAG = Gauge("framegate_consumer_lag", "Records that wait in an assigned partition.", ["partition"])
 ASSIGNED = Gauge("framegate_assigned_partitions", "Partitions that this member reads.")
@@ -30,3 +35,8 @@ END_TO_END = Histogram(
 REDELIVERED = Counter(
     "framegate_batches_given_up_total", "Batches that another member does again, because the group moved on."
 )
+
+
+def decoded(by: str) -> float:
+    """How many frames the ``cpu`` or the ``gpu`` has decoded so far in this process."""
+    return REGISTRY.get_sample_value("framegate_decoded_total", {"by": by}) or 0

@@ -3,13 +3,14 @@
 import itertools
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from runtime.engine import Engine, Provider, open_engine, require_distinct_heads, warm_up
+from runtime.engine import Engine, Provider, open_engine, require_distinct_heads, warm_up, within_memory
 from runtime.errors import FrameError
 from runtime.heads import Result, read_head
 from runtime.policy import Policy, policy_for
@@ -119,29 +120,38 @@ def open_pipeline(
             an engine is not there, or nothing decodes there.
         InferenceError: the device cannot run an engine.
     """
-    workers = ThreadPoolExecutor(threads, thread_name_prefix="framegate-worker")
-    engines = [
-        open_engine(path, provider=provider, workers=workers, threads=threads, max_batch=max_batch, in_flight=in_flight)
-        for path in paths
-    ]
-    require_distinct_heads(zip(paths, engines, strict=True))
-    policy = policy_for([engine.manifest for engine in engines], min_utility, min_mos)
-    way: Way
-    if decode == "gpu":
-        from runtime.prepare_cuda import open_device_way  # noqa: PLC0415 - imported when it is needed
+    with ExitStack() as opened:  # what is there is given back where a later part fails
+        workers = ThreadPoolExecutor(threads, thread_name_prefix="framegate-worker")
+        opened.callback(workers.shutdown)
+        engines: list[Engine] = []
+        for path in paths:
+            engine = open_engine(
+                path, provider=provider, workers=workers, threads=threads, max_batch=max_batch, in_flight=in_flight
+            )
+            opened.callback(engine.close)
+            engines.append(engine)
+        require_distinct_heads(zip(paths, engines, strict=True))
+        policy = policy_for([engine.manifest for engine in engines], min_utility, min_mos)
+        way: Way
+        if decode == "gpu":
+            from runtime.prepare_cuda import open_device_way  # noqa: PLC0415 - imported when it is needed
 
-        way = open_device_way(
-            paths, engines, workers=workers, threads=threads, max_batch=max_batch, max_pixels=max_pixels
-        )
-    else:
-        way = HostWay(
-            engines,
-            workers=workers,
-            threads=threads,
-            max_batch=max_batch,
-            in_flight=in_flight,
-            max_pixels=max_pixels,
-        )
-    for engine in engines:
-        warm_up(engine, max_batch)
-    return Pipeline(engines, policy, way, workers=workers, in_flight=in_flight)
+            with within_memory(paths[0], max_batch, in_flight):
+                way = open_device_way(
+                    paths, engines, workers=workers, threads=threads, max_batch=max_batch, max_pixels=max_pixels
+                )
+        else:
+            way = HostWay(
+                engines,
+                workers=workers,
+                threads=threads,
+                max_batch=max_batch,
+                in_flight=in_flight,
+                max_pixels=max_pixels,
+            )
+        opened.callback(way.close)
+        for path, engine in zip(paths, engines, strict=True):
+            with within_memory(path, max_batch, in_flight):
+                warm_up(engine, max_batch)
+        opened.pop_all()
+        return Pipeline(engines, policy, way, workers=workers, in_flight=in_flight)

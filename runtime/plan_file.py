@@ -108,7 +108,7 @@ class PlanFile:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise EngineError(f"{path}: the manifest is not text: {error}") from error
 

@@ -134,6 +134,7 @@ class HostWay:
         for each, arrays in zip(self._preprocessors, buffers, strict=True):
             for name, preprocessor in each.items():
                 preprocessor.fill(picture.pixels, arrays[name][index])
+        metrics.DECODED.labels("cpu").inc()
         metrics.STAGE.labels("decode").observe(decoded - began)
         metrics.STAGE.labels("preprocess").observe(time.perf_counter() - decoded)
         return picture.width, picture.height

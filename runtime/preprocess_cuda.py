@@ -13,7 +13,7 @@ import numpy as np
 
 from runtime.cuda import ENTRY, image_for
 from runtime.cuda.plan import FRAME, Placed, Plan, describe, plan_picture
-from runtime.device import Device, Stream
+from runtime.device import Device, Memory, Stream, free_all
 from runtime.manifest import Input
 from runtime.preprocess import level_table
 
@@ -49,9 +49,9 @@ class DevicePicture:
 class _Table:
     """Frame descriptors of one launch, on the host and on the device."""
 
-    def __init__(self, device: Device, max_batch: int) -> None:
+    def __init__(self, device: Device, max_batch: int, memory: Memory) -> None:
         self.frames = device.pinned(max_batch * FRAME.itemsize).view(FRAME)
-        self.memory = device.memory(max_batch * FRAME.itemsize)
+        self.memory = memory
         self.used = device.event()
         self.busy = False
 
@@ -78,16 +78,15 @@ class CudaPreprocessor:
         self._max_batch = max_batch
         self._kernel = device.kernel(image_for(device.compute_capability), ENTRY)
         self._plan = lru_cache(maxsize=256)(self._new_plan)
+        self._memories: list[Memory] = []
         self._tables: queue.SimpleQueue[_Table] = queue.SimpleQueue()
-        for _ in range(TABLES):
-            self._tables.put(_Table(device, max_batch))
-        self._levels = None
-        if (levels := level_table(spec)) is not None:
-            planes = np.ascontiguousarray(np.moveaxis(levels[0], -1, 0))
-            self._levels = device.memory(planes.nbytes)
-            stream = device.stream()
-            device.upload(self._levels.pointer, planes, stream)
-            stream.synchronize()
+        try:
+            for _ in range(TABLES):
+                self._tables.put(_Table(device, max_batch, self._memory(max_batch * FRAME.itemsize)))
+            self._levels = self._uploaded_levels()
+        except BaseException:
+            self.close()
+            raise
         self._output = (
             np.int32(spec.height),
             np.int32(spec.width),
@@ -133,6 +132,10 @@ class CudaPreprocessor:
         finally:
             self._tables.put(table)
 
+    def close(self) -> None:
+        """Give the device's memory back. No call may be under way, and no launch of one."""
+        free_all(self._device, self._memories)
+
     def plans(self, pictures: Sequence[DevicePicture], first: int = 0) -> list[Placed]:
         """What is to be done for each picture; the layout of equal sizes is worked out once."""
         return [
@@ -148,14 +151,28 @@ class CudaPreprocessor:
 
     def launch(self, plans: Sequence[Placed], frames: int, target: int, stream: Stream) -> None:
         """Queue the kernel alone: ``frames`` is the device address of what ``describe`` made of ``plans``."""
-        levels = 0 if self._levels is None else self._levels.pointer
         self._kernel.launch(
             (max(placed.plan.tiles for placed in plans), len(plans), 1),
             (THREADS, 1, 1),
-            (np.uint64(frames), np.uint64(target), np.uint64(levels), *self._output),
+            (np.uint64(frames), np.uint64(target), np.uint64(self._levels), *self._output),
             stream,
             max(placed.plan.shared_bytes for placed in plans),
         )
+
+    def _memory(self, nbytes: int) -> Memory:
+        self._memories.append(self._device.memory(nbytes))
+        return self._memories[-1]
+
+    def _uploaded_levels(self) -> int:
+        """The address of the table of what each level becomes; 0 where levels stay as they are."""
+        levels = level_table(self._spec)
+        if levels is None:
+            return 0
+        planes = np.ascontiguousarray(np.moveaxis(levels[0], -1, 0))
+        pointer, stream = self._memory(planes.nbytes).pointer, self._device.stream()
+        self._device.upload(pointer, planes, stream)
+        stream.synchronize()
+        return pointer
 
     def _new_plan(self, size: tuple[int, int], strides: tuple[int, int, int]) -> Plan:
         return plan_picture(self._spec, size, strides)

@@ -55,7 +55,8 @@ class Settings(BaseSettings):
     )
 
     engine: Annotated[list[Path], NoDecode, Field(min_length=1)] = Field(
-        description="engine file (.onnx); give it again for more heads (FRAMEGATE_ENGINE: separated by commas)"
+        description="engine file (.onnx, .plan, .engine); give it again for more heads (FRAMEGATE_ENGINE: separated by "
+        "commas)"
     )
     brokers: str = Field("localhost:9092", description="host:port of the brokers, separated by commas")
     input_topic: Topic = Field("frames", description="where frames come from: key = camera, value = JPEG or PNG")
@@ -64,7 +65,7 @@ class Settings(BaseSettings):
     kept_topic: str | None = Field(None, description="also forward the kept frames' original bytes here")
     group: Annotated[str, Field(min_length=1)] = Field("framegate", description="consumer group")
     offset_reset: Literal["earliest", "latest"] = Field("earliest", description="where a new group begins")
-    provider: Provider = Field("cpu", description="what ONNX Runtime runs on: cpu, cuda or tensorrt")
+    provider: Provider = Field("cpu", description="what ONNX Runtime runs an .onnx engine on: cpu, cuda or tensorrt")
     decode: Decode = Field("cpu", description="where JPEGs are decoded: cpu, or gpu (with engines that run there)")
     threads: Annotated[int, Field(ge=1)] | None = Field(
         None, description="worker threads (default: the CPUs that the container may use)"

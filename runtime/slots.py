@@ -6,14 +6,15 @@ host. Work of one slot runs in order, in its stream; slots run side by side.
 
 import queue
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.device import Device, Event, Memory, Stream
+from runtime.device import Device, Event, Memory, Stream, free_all
+from runtime.errors import InferenceError
 from runtime.manifest import Head, Manifest
 
 
@@ -45,7 +46,12 @@ class Slots:
         self.max_batch = max_batch
         self._inputs = {spec.name: (spec.shape, np.dtype(spec.dtype)) for spec in manifest.inputs}
         self._outputs = {head.output: (output_shape(head), np.dtype(np.float32)) for head in manifest.heads}
-        self.all = [self._slot(index) for index in range(count)]
+        self._memories: list[Memory] = []
+        try:
+            self.all = [self._slot(index) for index in range(count)]
+        except BaseException:
+            self.close()
+            raise
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in self.all:
             self._free.put(slot)
@@ -60,12 +66,15 @@ class Slots:
         self.device.activate()
         slot = self._free.get()
         try:
-            yield slot
-        finally:
             try:
-                slot.stream.synchronize()
-            finally:
-                self._free.put(slot)
+                yield slot
+            except BaseException:
+                with suppress(InferenceError):  # a broken device fails here again; the first failure says why
+                    slot.stream.synchronize()
+                raise
+            slot.stream.synchronize()
+        finally:
+            self._free.put(slot)
 
     def upload(self, slot: Slot, inputs: Mapping[str, NDArray[Any]]) -> int:
         """Copy a batch into the slot and queue its way to the device.
@@ -96,10 +105,7 @@ class Slots:
 
     def close(self) -> None:
         """Give the device's memory back. No slot may be in use."""
-        self.device.activate()
-        for slot in self.all:
-            for memory in (*slot.inputs.values(), *slot.outputs.values()):
-                memory.free()
+        free_all(self.device, self._memories)
 
     def _slot(self, index: int) -> Slot:
         hosts = [
@@ -110,7 +116,7 @@ class Slots:
             for tensors in (self._inputs, self._outputs)
         ]
         memories = [
-            {name: self.device.memory(self._nbytes(shape, dtype)) for name, (shape, dtype) in tensors.items()}
+            {name: self._memory(self._nbytes(shape, dtype)) for name, (shape, dtype) in tensors.items()}
             for tensors in (self._inputs, self._outputs)
         ]
         return Slot(
@@ -122,6 +128,10 @@ class Slots:
             outputs=memories[1],
             host_outputs=hosts[1],
         )
+
+    def _memory(self, nbytes: int) -> Memory:
+        self._memories.append(self.device.memory(nbytes))
+        return self._memories[-1]
 
     def _nbytes(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
         return self.max_batch * int(np.prod(shape, dtype=np.int64)) * dtype.itemsize

@@ -130,6 +130,16 @@ def memory_is_freed_once(device: Device) -> None:
     memory.free()
 
 
+def memory_that_nobody_holds_is_freed(device: Device) -> None:
+    """In whichever thread its last holder dies."""
+    held = [device.memory(SIZE)]
+    thread = threading.Thread(target=held.clear)
+    thread.start()
+    thread.join()
+
+    assert held == []
+
+
 def errors_are_ours(device: Device) -> None:
     """With the driver's own name for them."""
     with pytest.raises(InferenceError, match=r"driver.*CUDA_ERROR_|driver.*cu[A-Z]"):
@@ -200,6 +210,7 @@ CONTRACT: list[Callable[[Device], None]] = [
     launches_kernels,
     events_order_streams,
     memory_is_freed_once,
+    memory_that_nobody_holds_is_freed,
     errors_are_ours,
     threads_come_and_go,
     captures_graphs,

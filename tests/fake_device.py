@@ -161,6 +161,7 @@ class FakeDevice:
         graphs: whether it captures.
         name: as a driver would tell it.
         compute_capability: likewise.
+        room: how many pieces of memory it has room for; None for any number.
     """
 
     def __init__(
@@ -170,7 +171,9 @@ class FakeDevice:
         graphs: bool = True,
         name: str = "Fake GPU",
         compute_capability: tuple[int, int] = (9, 0),
+        room: int | None = None,
     ) -> None:
+        self.room = room
         self.name = name
         self.compute_capability = compute_capability
         self.graphs = graphs
@@ -198,6 +201,8 @@ class FakeDevice:
     def memory(self, nbytes: int) -> FakeMemory:
         """See ``runtime.device.Device``."""
         self.require_active()
+        if self.room is not None and len(self.pieces) >= self.room:
+            raise InferenceError("the GPU's driver: CUDA_ERROR_OUT_OF_MEMORY")
         return FakeMemory(self, nbytes)
 
     def pinned(self, nbytes: int) -> NDArray[np.uint8]:

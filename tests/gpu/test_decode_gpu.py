@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from runtime import metrics
 from runtime.decode_cuda import CudaDecoder
 from runtime.device import Device
 from runtime.errors import ConfigError, FrameError
@@ -54,8 +55,9 @@ def decode(device: Device, decoder: CudaDecoder, values: list[Any]) -> list[Any]
 
 
 def test_every_kind(device: Device, decoder: CudaDecoder) -> None:
-    """The same reason as on the CPU; exact pixels from the CPU decoder, near ones from nvJPEG."""
+    """The same reason as on the CPU; exact pixels from the CPU decoder, near ones from nvJPEG, which takes its own."""
     names = sorted(ALL)
+    before = metrics.decoded("gpu")
 
     for name, outcome in zip(names, decode(device, decoder, [ALL[name] for name in names]), strict=True):
         expected = on_cpu(ALL[name])
@@ -67,14 +69,17 @@ def test_every_kind(device: Device, decoder: CudaDecoder) -> None:
         else:
             assert outcome.shape == expected.shape, name
             assert np.abs(outcome.astype(int) - expected).mean() <= MEAN_LEVELS, name
+    assert metrics.decoded("gpu") - before == len(SUITING)
 
 
 def test_parts_do_not_overtake_their_readers(device: Device, decoder: CudaDecoder) -> None:
     """Hundreds of pictures through the memory of a few, read by queued copies: each copy has its own picture."""
     values = [jpeg(scene(160, 120, seed), 95, "420") for seed in range(200)]
+    before = metrics.decoded("gpu")
 
     for outcome, value in zip(decode(device, decoder, values), values, strict=True):
         assert np.abs(outcome.astype(int) - on_cpu(value)).mean() <= MEAN_LEVELS
+    assert metrics.decoded("gpu") - before == len(values)
 
 
 def test_damage_harms_nobody_else(device: Device, decoder: CudaDecoder) -> None:

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
-from runtime.errors import ConfigError, EngineError, FrameError
+from runtime import metrics
+from runtime.engine_onnx import PROVIDERS
+from runtime.errors import ConfigError, FrameError
 from runtime.heads import Utility
 from runtime.open_device import open_device
 from runtime.pipeline import Judgement, Outcome, Pipeline, open_pipeline
@@ -27,16 +30,13 @@ def opened() -> Iterator[Open]:
     except ConfigError as error:
         pytest.skip(str(error))
     pytest.importorskip("nvidia.nvimgcodec", reason="nvImageCodec is missing: pip install 'framegate[cuda]'")
+    if PROVIDERS["cuda"] not in ort.get_available_providers():
+        pytest.skip("ONNX Runtime has no CUDA provider: pip install 'framegate[gpu]'")
     made: list[Pipeline] = []
 
     def make(*engines: Path, **other: Any) -> Pipeline:
         fields = {"provider": "cuda", "threads": 4, "max_batch": 16, "in_flight": 3, "max_pixels": MAX_PIXELS}
-        try:
-            made.append(open_pipeline(engines, **{**fields, **other}))
-        except EngineError as error:
-            if "--provider" not in str(error):
-                raise
-            pytest.skip(str(error))
+        made.append(open_pipeline(engines, **{**fields, **other}))
         return made[-1]
 
     yield make
@@ -60,8 +60,11 @@ def test_both_ways_agree(opened: Open, tmp_path: Path, spec: Any) -> None:
     engine = make_engine(tmp_path / "both.onnx", spec=spec)
     values = [png(scene(90 + seed, 70, seed)) for seed in range(4)] + [jpeg(scene(120, 91, seed)) for seed in range(4)]
 
-    on_gpu, on_cpu = (opened(engine, decode=decode).judge(values) for decode in ("gpu", "cpu"))
+    pipelines = [opened(engine, decode=decode) for decode in ("gpu", "cpu")]
+    before = metrics.decoded("gpu")
+    on_gpu, on_cpu = (pipeline.judge(values) for pipeline in pipelines)
 
+    assert metrics.decoded("gpu") - before == 4  # the JPEGs, once
     assert scores(on_gpu[:4]) == pytest.approx(scores(on_cpu[:4]), abs=1e-6)
     assert scores(on_gpu[4:]) == pytest.approx(scores(on_cpu[4:]), abs=1 / 255)
     bad = list(BAD.values())[:16]

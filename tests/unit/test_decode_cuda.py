@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from runtime import metrics
 from runtime.codec_nvimgcodec import NvImageCodec
 from runtime.decode import Decoder
 from runtime.decode_cuda import Codec, CudaDecoder, suits
@@ -56,6 +57,7 @@ SUITING: dict[str, bytes] = {
     "padded before its end": PLAIN[:-2] + bytes(100) + END,
     "Motion JPEG, without Huffman tables": PLAIN[: PLAIN.index(b"\xff\xc4")] + PLAIN[PLAIN.index(b"\xff\xda") :],
     "YCbCr by Adobe": with_adobe(PLAIN, 1),
+    "MPO: two pictures": PLAIN + jpeg(noise(30, 20)),
     "one pixel": jpeg(scene(1, 1), 90, "420"),
 }
 UNSUITING: dict[str, bytes] = {
@@ -184,6 +186,19 @@ def test_who_decodes_what(workers: ThreadPoolExecutor) -> None:
     assert set(codec.seen) == set(SUITING.values())
 
 
+def test_who_decoded_is_counted(opened: Open) -> None:
+    """Each frame once, by the one whose picture it is; a bad one by neither."""
+    decoder, device = opened()
+    stream = device.stream()
+    decoder.open_lanes([stream])
+    before = metrics.decoded("gpu"), metrics.decoded("cpu")
+
+    decode(decoder, list(ALL.values()), stream)
+
+    assert metrics.decoded("gpu") - before[0] == len(SUITING)
+    assert metrics.decoded("cpu") - before[1] == len(UNSUITING)
+
+
 @pytest.mark.parametrize(
     "value",
     [PLAIN[:-300] + END, PLAIN[:-2] + bytes(5000) + END],
@@ -286,6 +301,7 @@ def test_a_codec_that_fails_whole(workers: ThreadPoolExecutor, caplog: pytest.Lo
     device = FakeDevice()
     decoder = CudaDecoder(device, MAX_PIXELS, workers=workers, threads=2, open_codec=BrokenCodec)
 
+    before = metrics.decoded("cpu")
     with caplog.at_level(logging.WARNING):
         outcomes = decode(decoder, [PLAIN, BAD["truncated"], SUITING["grey"]], device.stream())
 
@@ -293,6 +309,7 @@ def test_a_codec_that_fails_whole(workers: ThreadPoolExecutor, caplog: pytest.Lo
     assert outcomes[1].reason is Reason.TRUNCATED
     np.testing.assert_array_equal(outcomes[2], on_cpu(SUITING["grey"]))
     assert "NVJPEG_STATUS_EXECUTION_FAILED" in caplog.text
+    assert metrics.decoded("cpu") - before == 2
 
 
 class LyingCodec(HostCodec):
@@ -324,8 +341,10 @@ def test_a_codec_that_decodes_nothing_is_refused(workers: ThreadPoolExecutor) ->
     device = FakeDevice(name="NVIDIA Test")
     decoder = CudaDecoder(device, MAX_PIXELS, workers=workers, threads=2, open_codec=BlindCodec)
 
-    with pytest.raises(ConfigError, match=r"--decode gpu.*NVIDIA Test.*nvidia-nvjpeg.*--decode cpu"):
-        decoder.open_lanes([device.stream()])
+    stream = device.stream()
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"--decode gpu.*NVIDIA Test.*nvidia-nvjpeg.*--decode cpu"):
+            decoder.open_lanes([stream])
 
 
 def test_the_library_is_missing(workers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,3 +368,38 @@ def test_the_library_keeps_its_memory_and_gives_back_what_is_too_much() -> None:
     assert all(one is other for one, other in zip(first, second, strict=True))
     first, second = ([each and each.owner for each in forgetting.decode(batch, stream)] for _ in range(2))
     assert not any(one is other for one, other in zip(first, second, strict=True))
+
+
+def test_a_picture_that_fails_costs_the_others_nothing() -> None:
+    """One bad camera in every batch, wherever it stands: the other places keep their memory."""
+    pytest.importorskip("nvidia.nvimgcodec", reason="nvImageCodec is missing: pip install 'framegate[cuda]'")
+    stream: Any = FakeDevice().stream()
+    codec = NvImageCodec(1, keep_bytes=10**6, on_gpu=False)
+    good, bad = jpeg(noise(64, 48)), PLAIN[: PLAIN.index(b"\xff\xda")] + END
+
+    first = codec.decode([good, bad, good], stream)
+    codec.decode([good, good, good], stream)
+    second = codec.decode([bad, good, good], stream)
+    third = codec.decode([good, good, bad], stream)
+
+    assert [each is not None for each in (*first, *second, *third)] == [1, 0, 1, 0, 1, 1, 1, 1, 0]
+    assert owner(first[2]) is owner(second[2])
+    assert owner(first[0]) is owner(third[0])
+    assert owner(second[1]) is owner(third[1])
+
+
+def test_what_is_too_much_is_given_back_alone() -> None:
+    """One large picture is not kept; the memory of the small ones beside it is."""
+    pytest.importorskip("nvidia.nvimgcodec", reason="nvImageCodec is missing: pip install 'framegate[cuda]'")
+    stream: Any = FakeDevice().stream()
+    codec = NvImageCodec(1, keep_bytes=2 * 64 * 48 * 3, on_gpu=False)
+    small, large = jpeg(noise(64, 48)), jpeg(noise(256, 192))
+
+    first = codec.decode([small, large, small], stream)
+    second = codec.decode([small, small, small], stream)
+
+    assert [owner(one) is owner(other) for one, other in zip(first, second, strict=True)] == [True, False, True]
+
+
+def owner(picture: DevicePicture | None) -> object:
+    return picture and picture.owner

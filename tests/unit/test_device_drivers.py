@@ -84,14 +84,15 @@ def test_a_device_keeps_its_promises(driver: Path, package: str, promise: str) -
     assert done.stdout.startswith("Fake H200 [")
 
 
+@pytest.mark.parametrize("promise", ["launches_kernels", "memory_that_nobody_holds_is_freed", "events_order_streams"])
 @pytest.mark.parametrize("package", DEVICES)
-def test_nothing_is_left_behind(driver: Path, package: str) -> None:
-    """Freed memory, and pinned arrays, streams and events that nobody holds, go back to the driver."""
+def test_nothing_is_left_behind(driver: Path, package: str, promise: str) -> None:
+    """Memory, freed or not, and pinned arrays, streams and events that nobody holds, go back to the driver."""
     module, name, reason = DEVICES[package]
     if not installed(package):
         pytest.skip(reason)
 
-    done = run(driver, PROGRAM, module, name, "launches_kernels")
+    done = run(driver, PROGRAM, module, name, promise)
 
     assert done.stdout == "Fake H200 [0, 0, 0, 0]\n", done.stderr
 

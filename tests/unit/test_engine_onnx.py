@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -152,13 +153,16 @@ def test_a_suffix_that_names_no_backend(opened: Open, tmp_path: Path, name: str)
         opened(tmp_path / name)
 
 
-@pytest.mark.parametrize("content", [b"", b"not an engine", b"\x08\x0a"])
-def test_a_file_that_is_no_onnx(opened: Open, tmp_path: Path, content: bytes) -> None:
-    """ONNX Runtime's refusal is an EngineError that names the file."""
+@pytest.mark.parametrize("content", [b"", b"not an engine", b"\x08\x0a", SHIPPED.read_bytes()[:100_000]])
+def test_a_file_that_is_no_onnx(
+    opened: Open, tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """ONNX Runtime's refusal is an EngineError that names the file and the remedy; standard output is for results."""
     (tmp_path / "broken.onnx").write_bytes(content)
 
-    with pytest.raises(EngineError, match=r"--engine .*broken\.onnx"):
+    with pytest.raises(EngineError, match=r"--engine .*broken\.onnx: .*Copy the file again, or export it anew"):
         opened(tmp_path / "broken.onnx")
+    assert capfd.readouterr().out == ""
 
 
 def test_no_manifest(opened: Open, tmp_path: Path) -> None:
@@ -261,3 +265,36 @@ def test_an_engine_brings_no_threads(opened: Open, workers: ThreadPoolExecutor, 
         opened(make_engine(tmp_path / f"{kind}.onnx", kind)).infer({"frames": random_batch(8)})
 
     assert len(os.listdir("/proc/self/task")) == threads
+
+
+def test_no_more_runs_at_once_than_threads(opened: Open, tmp_path: Path) -> None:
+    """However many batches are judged at once: each further run would add its activations to the memory."""
+    engine = opened(make_engine(tmp_path / "one.onnx"), threads=2)
+    assert isinstance(engine, OnnxEngine)
+    counted = engine._session = Counted(engine._session)
+
+    with ThreadPoolExecutor(6) as callers:
+        answers = list(callers.map(lambda seed: engine.infer({"frames": random_batch(1, seed=seed)}), range(60)))
+
+    expected = [brightness(random_batch(1, seed=seed)) for seed in range(60)]
+    assert [float(answer[UTILITY][0]) for answer in answers] == pytest.approx(expected, abs=1e-6)
+    assert counted.most == 2
+
+
+class Counted:
+    """A session that notes how many of its runs overlap."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self._session = session
+        self._now = self.most = 0
+        self._lock = threading.Lock()
+
+    def run(self, *arguments: Any) -> Any:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(0.002)  # a small engine is too fast to be met by another caller
+        outputs = self._session.run(*arguments)
+        with self._lock:
+            self._now -= 1
+        return outputs

@@ -4,11 +4,13 @@ ONNX Runtime is real here, with its CPU provider; the device is the fake one, wh
 the two words "cpu" are "cuda": ``tests/gpu``.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,9 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from runtime import engine_onnx_cuda
 from runtime.engine import DeviceEngine, Provider, open_engine, warm_up
-from runtime.engine_onnx import PROVIDERS, open_session
-from runtime.engine_onnx_cuda import OnnxCudaEngine, provider_options
+from runtime.engine_onnx import NO_FALLBACK, PROVIDERS, open_session
+from runtime.engine_onnx_cuda import TF32_SWITCH, OnnxCudaEngine, open_onnx_cuda_engine, provider_options
 from runtime.errors import EngineError, InferenceError
 from tests.command import ROOT, run
 from tests.engines import NORMALISED, OUTPUTS, PIXELS, brightness, make_engine, opinions
@@ -114,9 +117,36 @@ def test_any_number_of_threads_get_their_own_answers(
     np.testing.assert_allclose(np.concatenate(alone), [brightness(f) for batch in batches for f in batch], atol=1e-6)
 
 
-def test_warm_up(opened: Open, tmp_path: Path) -> None:
-    """A batch of 1 and a full one, as for every engine."""
-    warm_up(opened(make_engine(tmp_path / "u.onnx", "utility", "quality")), 8)
+def test_no_live_batch_has_a_new_shape(opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warmed up with 1, 2, 4, ... in each slot, padded up to them afterwards: cuDNN has seen them all."""
+    engine = opened(make_engine(tmp_path / "u.onnx", "utility", "quality"), max_batch=7, in_flight=2)
+    seen: list[tuple[int, int]] = []
+    bound = engine._bound
+
+    def spied(slot: Any, size: int) -> Any:
+        seen.append((slot.index, size))
+        return bound(slot, size)
+
+    monkeypatch.setattr(engine, "_bound", spied)
+    warm_up(engine, 7)
+    warm = set(seen)
+    for size in range(1, 8):
+        assert engine.infer({"frames": random_batch(size)})[QUALITY].shape == (size, 5)
+
+    assert warm == {(slot, size) for slot in range(2) for size in (1, 2, 4, 7)}
+    assert set(seen) == warm
+
+
+@pytest.mark.parametrize("room", range(6))
+def test_too_little_memory(tmp_path: Path, room: int) -> None:
+    """What there was is given back."""
+    device = FakeDevice(room=room)
+    path = make_engine(tmp_path / "u.onnx")
+
+    with pytest.raises(InferenceError, match="OUT_OF_MEMORY"):
+        OnnxCudaEngine(path, provider="cpu", device=device, memory_kind="cpu", max_batch=8, in_flight=3)
+
+    assert device.pieces == {}
 
 
 def test_a_failure_of_the_device_is_named(opened: Open, tmp_path: Path) -> None:
@@ -165,6 +195,67 @@ def test_what_a_provider_is_told() -> None:
         "trt_profile_max_shapes": "frames:16x24x32x3",
     }
     assert provider_options("cuda", (PIXELS,), 16) == {"use_tf32": "0"}
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_no_node_goes_to_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], provider: Provider
+) -> None:
+    """ONNX Runtime itself, with a provider that takes no node: refused with the remedy, nothing on standard output."""
+    if "AzureExecutionProvider" not in ort.get_available_providers():
+        pytest.skip("this ONNX Runtime has no provider but the GPU's: its CPU package has one that takes nothing")
+    monkeypatch.setitem(PROVIDERS, provider, "AzureExecutionProvider")
+
+    with pytest.raises(EngineError, match=rf"u\.onnx: .*on the CPU beside --provider {provider}.*docs/gpu\.md"):
+        open_session(make_engine(tmp_path / "u.onnx"), provider)
+    assert capfd.readouterr().out == ""
+
+
+def test_the_true_cause_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What the provider says at its start, instead of ONNX Runtime's second try on the CPU and what it prints of it."""
+    session = ort.InferenceSession
+    create = session._create_inference_session
+
+    def fail_on_gpu(self: Any, providers: Any, *rest: Any) -> None:
+        if providers != ["CPUExecutionProvider"]:
+            raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
+        create(self, providers, *rest)
+
+    monkeypatch.setattr(session, "_create_inference_session", fail_on_gpu)
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [PROVIDERS["cuda"]])
+
+    with pytest.raises(EngineError, match=r"u\.onnx: .*with --provider cuda: CUDA failure 100.*docs/gpu\.md"):
+        open_session(make_engine(tmp_path / "u.onnx"), "cuda")
+    assert capfd.readouterr().out == ""
+
+
+def test_the_cpu_may_be_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a GPU's provider is told to leave nothing to it."""
+    told: list[str] = []
+    plain = ort.SessionOptions.add_session_config_entry
+
+    def spied(options: Any, name: str, value: str) -> None:
+        told.append(name)
+        plain(options, name, value)
+
+    monkeypatch.setattr(ort.SessionOptions, "add_session_config_entry", spied)
+    open_session(make_engine(tmp_path / "u.onnx"), "cpu")
+
+    assert NO_FALLBACK not in told
+
+
+@pytest.mark.parametrize(("found", "left"), [(None, "0"), ("1", "1")])
+def test_tensorrt_keeps_float32_whole(monkeypatch: pytest.MonkeyPatch, found: str | None, left: str) -> None:
+    """Its provider has no option for that: the process has, unless the operator chose; before any library loads."""
+    monkeypatch.setattr(engine_onnx_cuda, "preload_libraries", lambda _: pytest.fail(os.environ[TF32_SWITCH]))
+    monkeypatch.setenv(TF32_SWITCH, found or "")
+    if found is None:
+        monkeypatch.delenv(TF32_SWITCH)
+
+    with pytest.raises(pytest.fail.Exception, match=left):
+        open_onnx_cuda_engine(Path("u.onnx"), provider="tensorrt", max_batch=1, in_flight=1)
 
 
 class _OnCpu:

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from runtime.engine import DeviceEngine, warm_up
-from runtime.engine_tensorrt import TensorrtEngine, batch_sizes, open_tensorrt_engine
+from runtime.engine import DeviceEngine, batch_sizes, warm_up
+from runtime.engine_tensorrt import TensorrtEngine, open_tensorrt_engine
 from runtime.errors import EngineError, InferenceError
 from runtime.manifest import UtilityHead
 from runtime.tensorrt_library import load_library
@@ -153,7 +153,7 @@ def test_answers_belong_to_the_caller(opened: Open, tmp_path: Path) -> None:
 
 
 def test_warm_up(opened: Open, tmp_path: Path) -> None:
-    """A batch of 1 and a full one, as for every engine."""
+    """Every batch size in every slot."""
     warm_up(opened(make_plan(tmp_path / "u.plan", "utility", "quality")), 8)
 
 
@@ -186,6 +186,19 @@ def test_a_failure_of_the_device_is_named(opened: Open, tmp_path: Path) -> None:
         engine.infer({"frames": white})
 
     assert engine.infer({"frames": white // 2})[UTILITY].shape == (4,)
+
+
+@pytest.mark.parametrize("room", range(9))
+def test_too_little_memory(tmp_path: Path, install: Callable[[FakeDevice], None], room: int) -> None:
+    """For inputs, outputs or scratch: what there was is given back."""
+    device = FakeDevice(room=room)
+    install(device)
+    path = make_plan(tmp_path / "u.plan")
+
+    with pytest.raises(InferenceError, match="OUT_OF_MEMORY"):
+        open_tensorrt_engine(path, max_batch=8, in_flight=3, find_device=lambda: device)
+
+    assert device.pieces == {}
 
 
 def test_closed(device: FakeDevice, install: Callable[[FakeDevice], None], tmp_path: Path) -> None:

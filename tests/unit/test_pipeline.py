@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from runtime.engine import Arrays
 from runtime.errors import ConfigError, EngineError, FrameError, InferenceError, Reason
 from runtime.heads import Quality, Utility
+from runtime.manifest import QualityHead
 from runtime.pipeline import Judgement, Outcome, Pipeline, open_pipeline
 from runtime.prepare import Value
-from tests.engines import NORMALISED, PIXELS, brightness, make_engine
+from tests.engines import NORMALISED, OUTPUTS, PIXELS, brightness, fitting_manifest, make_engine
 from tests.pictures import jpeg, noise, png, scene
 
 Open = Callable[..., Pipeline]
@@ -290,6 +291,22 @@ def test_an_engine_that_does_not_fit_is_found_at_the_start(folder: Path, opened:
     """The warm-up shows what the graph's names do not: an output of the wrong shape."""
     with pytest.raises(EngineError, match="has shape"):
         opened(make_engine(folder / "wide.onnx", squeeze=False))
+
+
+def test_no_thread_is_left_of_a_pipeline_that_never_was(folder: Path, opened: Open) -> None:
+    """The first engine's warm-up used the workers; the second one's fails."""
+    head = QualityHead(output=OUTPUTS["utility"], threshold=3)  # a scalar where a distribution is due
+    engines = [
+        make_engine(folder / "good.onnx"),
+        make_engine(folder / "scalar.onnx", manifest=fitting_manifest("scalar", heads=(head,))),
+    ]
+    threads = threading.active_count()
+
+    with pytest.raises(EngineError, match="has shape") as caught:  # it holds what was opened
+        opened(*engines)
+
+    assert caught.value
+    assert threading.active_count() == threads
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])

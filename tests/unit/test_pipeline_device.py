@@ -1,6 +1,8 @@
 """The GPU's way through the pipeline, end to end, on a device whose memory is the host's: as the host's way."""
 
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,14 +12,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
-from runtime import assess
+from runtime import assess, decode_cuda, engine_onnx_cuda
 from runtime.codec_nvimgcodec import NvImageCodec
 from runtime.cuda import ENTRY
 from runtime.decode_cuda import Codec, CudaDecoder
 from runtime.engine import DeviceEngine, open_engine
 from runtime.engine_onnx_cuda import OnnxCudaEngine
-from runtime.errors import ConfigError, FrameError, InferenceError, Reason
+from runtime.engine_tensorrt import open_tensorrt_engine
+from runtime.errors import ConfigError, EngineError, FrameError, FramegateError, InferenceError, Reason
 from runtime.heads import Utility
 from runtime.manifest import Input, Resize
 from runtime.pipeline import Judgement, Outcome, Pipeline, open_pipeline
@@ -26,9 +30,11 @@ from runtime.prepare import HostWay, Value
 from runtime.prepare_cuda import DeviceWay, open_device_way
 from runtime.service import dry_run
 from runtime.settings import load_settings
+from runtime.tensorrt_library import load_library
 from tests.cuda_host import host_kernel
 from tests.engines import NORMALISED, make_engine
 from tests.fake_device import FakeDevice, HostKernel
+from tests.fake_tensorrt import fake_tensorrt, make_plan
 from tests.host_codec import HostCodec
 from tests.pictures import jpeg, noise, png, scene
 from tests.unit.test_decode_cuda import ALL, BAD, MAX_PIXELS, PLAIN
@@ -294,6 +300,160 @@ def test_both_commands_refuse_it(folder: Path, tmp_path: Path, capsys: pytest.Ca
     assert "--decode gpu" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="--decode gpu"):
         dry_run(load_settings(["--engine", engine, "--decode", "gpu", "--brokers", "localhost:1"]))
+
+
+Opening = Callable[..., Pipeline]
+
+
+@pytest.fixture
+def opening(monkeypatch: pytest.MonkeyPatch, open_codec: Callable[[], Codec]) -> Opening:
+    """``open_pipeline`` as on a GPU: ``--provider cuda`` is ONNX Runtime on the device given."""
+
+    def make(device: FakeDevice, *paths: Path, **other: Any) -> Pipeline:
+        def open_on(path: Path, *, max_batch: int, in_flight: int, **_: Any) -> OnnxCudaEngine:
+            fields: dict[str, Any] = {"provider": "cpu", "device": device, "memory_kind": "cpu"}
+            return OnnxCudaEngine(path, max_batch=max_batch, in_flight=in_flight, **fields)
+
+        monkeypatch.setattr(engine_onnx_cuda, "open_onnx_cuda_engine", open_on)
+        monkeypatch.setattr(decode_cuda, "NvImageCodec", lambda *_, **__: open_codec())
+        fields = {"provider": "cuda", "threads": 2, "max_batch": MAX_BATCH, "in_flight": 2, "max_pixels": MAX_PIXELS}
+        return open_pipeline(paths, decode="gpu", **{**fields, **other})
+
+    return make
+
+
+def test_closed(opening: Opening, kernels: dict[str, HostKernel], folder: Path) -> None:
+    """All of the device's memory is given back: the slots', the kernel's tables, the uploads'."""
+    device = FakeDevice(kernels)
+    paths = [make_engine(folder / "closed.onnx", spec=NORMALISED), make_engine(folder / "too.onnx", "quality")]
+    pipeline = opening(device, *paths)
+    utilities(pipeline.submit([PLAIN, png(scene(40, 30))]).result(30))
+    held = len(device.pieces)
+
+    pipeline.close()
+
+    assert held > 8
+    assert device.pieces == {}
+
+
+@pytest.mark.parametrize("room", range(0, 17, 2))
+def test_too_little_memory(opening: Opening, kernels: dict[str, HostKernel], folder: Path, room: int) -> None:
+    """The operator's to change: the engine and the settings that take less are named; what there was is given back."""
+    device = FakeDevice(kernels, room=room)
+    paths = [make_engine(folder / "little.onnx", spec=NORMALISED), make_engine(folder / "room.onnx", "quality")]
+    threads = threading.active_count()
+
+    with pytest.raises(EngineError, match=r"\.onnx: the GPU's memory .*--max-batch 8 and --in-flight 2.*OUT_OF_MEM"):
+        opening(device, *paths).close()
+
+    assert device.pieces == {}
+    assert threading.active_count() == threads
+
+
+def test_enough_memory(opening: Opening, kernels: dict[str, HostKernel], folder: Path) -> None:
+    """The test above stops short of it."""
+    device = FakeDevice(kernels, room=17)
+    paths = [make_engine(folder / "enough.onnx", spec=NORMALISED), make_engine(folder / "all.onnx", "quality")]
+    pipeline = opening(device, *paths)
+
+    assert utilities(pipeline.judge([PLAIN]))
+    pipeline.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "other", "text"),
+    [
+        ({}, {"manifest": None}, {}, "no manifest"),
+        ({}, {"kinds": ("utility",)}, {}, "both have a head"),
+        ({"kinds": ("quality",)}, None, {"min_utility": 0.5}, "--min-utility"),
+        ({"squeeze": False}, {}, {}, r"first\.onnx"),
+    ],
+    ids=["second engine", "heads", "policy", "warm-up"],
+)
+def test_what_was_opened_is_closed_where_a_later_part_fails(
+    opening: Opening, kernels: dict[str, HostKernel], tmp_path: Path, first: Any, second: Any, other: Any, text: str
+) -> None:
+    """No memory and no thread is left of a pipeline that never was."""
+    device = FakeDevice(kernels)
+    paths = [
+        make_engine(
+            tmp_path / f"{name}.onnx",
+            *fields.get("kinds", kinds),
+            **{key: value for key, value in fields.items() if key != "kinds"},
+        )
+        for name, kinds, fields in [("first", ("utility",), first), ("second", ("quality",), second)]
+        if fields is not None
+    ]
+    threads = threading.active_count()
+
+    with pytest.raises(FramegateError, match=text):
+        opening(device, *paths, **other)
+
+    assert device.pieces == {}
+    assert threading.active_count() == threads
+
+
+@pytest.fixture(scope="module")
+def of_two_kinds(
+    kernels: dict[str, HostKernel],
+    open_codec: Callable[[], Codec],
+    on_host: Callable[..., Pipeline],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Pipeline, Pipeline]]:
+    """A plan and an ONNX file on one device, with graphs; and their graphs on the host."""
+    folder = tmp_path_factory.mktemp("kinds")
+    device = FakeDevice(kernels)
+    plan = make_plan(folder / "plan.plan", "quality", spec=ODD)
+    onnx = make_engine(folder / "onnx.onnx", spec=NORMALISED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "tensorrt", fake_tensorrt(device))
+        load_library.cache_clear()
+        compiled = open_tensorrt_engine(plan, max_batch=MAX_BATCH, in_flight=2, find_device=lambda: device)
+    load_library.cache_clear()
+    engines: list[DeviceEngine] = [compiled, on_device(onnx, device)]
+    workers = ThreadPoolExecutor(2)
+    decoder = CudaDecoder(device, MAX_PIXELS, workers=workers, threads=2, open_codec=open_codec, part_bytes=20_000)
+    policy = policy_for([engine.manifest for engine in engines], None, None)
+    way = DeviceWay(engines, decoder, MAX_BATCH)
+    pipeline = Pipeline(list(engines), policy, way, workers=workers, in_flight=2)
+    yield pipeline, on_host(plan.with_suffix(".onnx"), onnx)
+    pipeline.close()
+    assert device.pieces == {}
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(batches=st.lists(st.lists(st.sampled_from(sorted(ALL)), max_size=MAX_BATCH), min_size=1, max_size=6))
+def test_two_kinds_of_engine_on_one_device(of_two_kinds: tuple[Pipeline, Pipeline], batches: list[list[str]]) -> None:
+    """TensorRT and ONNX Runtime see the same frames, several batches in flight: outcomes are the host's way's."""
+    on_gpu, on_cpu = of_two_kinds
+    values = [[ALL[name] for name in names] for names in batches]
+
+    futures = [on_gpu.submit(each) for each in values]
+
+    for future, each in zip(futures, values, strict=True):
+        assert [told(outcome) for outcome in future.result(60)] == [told(outcome) for outcome in on_cpu.judge(each)]
+
+
+def seconds_of(stage: str) -> tuple[float, float]:
+    """How many were observed, and their sum."""
+    found = [
+        REGISTRY.get_sample_value(f"framegate_stage_seconds_{what}", {"stage": stage}) for what in ("count", "sum")
+    ]
+    return found[0] or 0, found[1] or 0
+
+
+def test_stages_are_measured_per_frame(opened: OpenWay, folder: Path) -> None:
+    """One observation a frame on either way, whatever the parts: shares that add up to the time that went by."""
+    pipeline = opened(make_engine(folder / "stages.onnx"), part_bytes=20_000)
+    before = {stage: seconds_of(stage) for stage in ("decode", "preprocess")}
+    began = time.perf_counter()
+
+    pipeline.judge([PLAIN, None, PLAIN, png(scene(40, 30)), b"no picture", PLAIN])
+
+    elapsed_s = time.perf_counter() - began
+    for stage, (count, total_s) in before.items():
+        assert seconds_of(stage)[0] - count == 4
+        assert 0 < seconds_of(stage)[1] - total_s < elapsed_s
 
 
 def test_a_device_engine_goes_the_hosts_way_too(

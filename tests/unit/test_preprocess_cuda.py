@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.kernel import Bench
 from runtime.cuda import build, image_for, source
 from runtime.cuda.plan import FRAME, SHARED_BYTES, plan_picture
-from runtime.errors import EngineError
+from runtime.errors import EngineError, InferenceError
 from runtime.manifest import Input, Resize
 from runtime.opencv import cv2
 from runtime.preprocess import Preprocessor
@@ -306,6 +306,29 @@ def test_eight_threads_share_one() -> None:
         assert all(pool.map(run, [seed % 8 for seed in range(32)]))
 
 
+def test_closed() -> None:
+    """All of the device's memory is given back: the tables of frames and of levels."""
+    device = a_device()
+    preprocessor = CudaPreprocessor(an_input(8, 8, "float32"), device, 2)
+    held = len(device.pieces)
+
+    preprocessor.close()
+
+    assert held == 5
+    assert device.pieces == {}
+
+
+@pytest.mark.parametrize("room", range(5))
+def test_too_little_memory(room: int) -> None:
+    """What there was is given back."""
+    device = FakeDevice({"framegate_preprocess": host_kernel()}, room=room)
+
+    with pytest.raises(InferenceError, match="OUT_OF_MEMORY"):
+        CudaPreprocessor(an_input(8, 8, "float32"), device, 2)
+
+    assert device.pieces == {}
+
+
 @pytest.mark.parametrize(("count", "first"), [(3, 0), (1, 2), (1, -1)])
 def test_refuses_samples_outside_the_batch(count: int, first: int) -> None:
     """More pictures than samples is our mistake and raises, before anything is queued."""
@@ -363,13 +386,13 @@ def test_the_benchmark_runs(graphs: bool) -> None:
 @pytest.mark.parametrize(
     ("capability", "image"),
     [
-        *[((7, 5), "sm_75"), ((8, 0), "sm_80"), ((8, 6), "sm_86"), ((8, 7), "sm_86"), ((8, 9), "sm_89")],
+        *[((7, 5), "sm_75"), ((8, 0), "sm_80"), ((8, 6), "sm_86"), ((8, 7), "compute_80"), ((8, 9), "sm_89")],
         *[((9, 0), "sm_90"), ((10, 0), "sm_100"), ((10, 3), "sm_100"), ((12, 1), "sm_120")],
         *[((11, 0), "compute_80"), ((13, 0), "compute_80")],
     ],
 )
 def test_each_gpu_gets_the_nearest_image(capability: tuple[int, int], image: str) -> None:
-    """The newest cubin of its generation that is not newer than it; PTX for what came after all of them."""
+    """The newest cubin of its generation that is not newer than it; PTX for what came after all, and for Orin."""
     known = source()["images"][image]
 
     assert hashlib.sha256(image_for(capability)).hexdigest() == known["sha256"]

@@ -14,7 +14,7 @@ from runtime.errors import InferenceError
 from runtime.manifest import Input
 from runtime.slots import Slot, Slots, output_shape
 from tests.engines import NORMALISED, OUTPUTS, PIXELS, fitting_manifest
-from tests.fake_device import FakeDevice
+from tests.fake_device import FakeDevice, FakeMemory
 
 UTILITY, QUALITY = OUTPUTS["utility"], OUTPUTS["quality"]
 
@@ -152,6 +152,59 @@ def test_a_slot_comes_back_after_a_failure_of_the_device() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(judge).result(timeout=10) == 0
+
+
+def test_the_first_failure_is_told() -> None:
+    """What broke the device, and not that a broken device cannot be waited for; the slot is back all the same."""
+    device = FakeDevice()
+    slots = make_slots(device, count=1)
+
+    def fail() -> None:
+        raise InferenceError("CUDA_ERROR_ILLEGAL_ADDRESS")
+
+    def judge() -> None:
+        with slots.take() as slot:
+            device.streams[slot.stream.handle].queue(fail)
+            raise InferenceError("engine.plan: cannot run a batch of 3")
+
+    for _ in range(2):
+        with pytest.raises(InferenceError, match=r"engine\.plan"):
+            judge()
+
+
+class Stubborn(FakeDevice):
+    """Once broken, it refuses to free every second piece."""
+
+    def memory(self, nbytes: int) -> FakeMemory:
+        made = super().memory(nbytes)
+        if len(self.pieces) % 2:
+            made.free = self._refuse  # type: ignore[method-assign]
+        return made
+
+    def _refuse(self) -> None:
+        raise InferenceError("CUDA_ERROR_LAUNCH_FAILED")
+
+
+def test_closing_a_broken_device(caplog: pytest.LogCaptureFixture) -> None:
+    """What can be given back is; that the rest cannot is in the log, and hides no error."""
+    device = Stubborn()
+    slots = make_slots(device, count=2)
+
+    slots.close()
+
+    assert len(device.pieces) == 3
+    assert caplog.messages == ["the GPU's memory could not be given back: CUDA_ERROR_LAUNCH_FAILED"]
+
+
+@pytest.mark.parametrize("room", range(6))
+def test_too_little_memory(room: int) -> None:
+    """What there was is given back."""
+    device = FakeDevice(room=room)
+
+    with pytest.raises(InferenceError, match="OUT_OF_MEMORY"):
+        make_slots(device, count=2)
+
+    assert device.pieces == {}
 
 
 def test_any_thread_may_take_a_slot() -> None:
