@@ -3,6 +3,8 @@
 import importlib
 import sys
 
+from runtime.errors import FramegateError
+
 NAMES = {
     "gateway": "the whole gateway on Apache Kafka, beside its limits and the naive loop; latency; delivery's cost",
     "memory": "peak memory with few and with many frames waiting",
@@ -22,7 +24,11 @@ def main(argv: list[str]) -> int:
         for name, what in NAMES.items():
             print(f"  {name:<12}{what}")
         return 0 if argv in ([], ["-h"], ["--help"]) else 2
-    status: int = importlib.import_module(f"benchmarks.{argv[0]}").main(argv[1:])
+    try:
+        status: int = importlib.import_module(f"benchmarks.{argv[0]}").main(argv[1:])
+    except FramegateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
     return status
 
 

@@ -14,7 +14,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from benchmarks.report import print_table, write_json
-from export.answers import Answers
+from export.answers import Answers, onnx_answers
+from export.commands.arguments import positive
 from export.parity import Parity, compare
 from export.samples import load_samples
 from runtime.cpus import usable_cpus
@@ -39,6 +40,7 @@ class Speed:
 class Contender:
     """One engine, opened as the gateway opens it."""
 
+    path: Path
     name: str
     manifest: Manifest
     session: ort.InferenceSession
@@ -65,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
             for size in SIZES:
                 case = f"{cores} core{'s' * (cores > 1)}, {f'{size} a run' if size else 'as served'}"
                 speeds[case] = _measure(contenders, frames, size, spread, arguments.rounds)
-    answers = [contender.judge(frames, None, map) for contender in contenders]
+    answers = [onnx_answers(contender.path, frames) for contender in contenders]  # fp16 with a device's roundings
     parities = [compare(answers[0], own, contenders[0].manifest) for own in answers]
     _print(contenders, speeds, parities, len(frames))
     engines = {
@@ -84,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
 def _open(path: Path) -> Contender:
     session = open_session(path, "cpu")
     manifest = read_manifest(session, path)
-    return Contender(f"{path.name} ({manifest.precision})", manifest, session)
+    return Contender(path, f"{path.name} ({manifest.precision})", manifest, session)
 
 
 def _require_same_task(contenders: list[Contender]) -> None:
@@ -139,6 +141,7 @@ def _print(contenders: list[Contender], speeds: dict[str, list[Speed]], parities
             ]
             for contender, parity in zip(contenders, parities, strict=True)
             for one in parity.outputs
+            if one.has_head
         ],
     )
 
@@ -147,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks precision")
     parser.add_argument("engines", type=Path, nargs="+", help="ONNX files; the first is what the others are held to")
     parser.add_argument("--pictures", type=Path, nargs="+", default=[Path("demo/photos")])
-    parser.add_argument("--frames", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--frames", type=positive, default=60)
+    parser.add_argument("--rounds", type=positive, default=9)
     parser.add_argument("--json", type=Path)
     return parser

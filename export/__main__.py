@@ -8,6 +8,8 @@ from collections.abc import Callable
 from runtime.errors import ConfigError, FramegateError
 
 COMMANDS = ("baseline", "onnx", "fp16", "int8", "tensorrt", "verify", "manifest", "measure")
+INTERRUPTED = 130
+"""As shells say it of a program that Ctrl-C ended."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,12 +19,20 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         command(options)
     except FramegateError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return _fail(str(error), error.exit_code)
     except ModuleNotFoundError as error:
-        print(f"error: {options.name} needs the package {error.name!r}: {options.remedy}", file=sys.stderr)
-        return ConfigError.exit_code
+        return _fail(f"{options.name} needs the package {error.name!r}: {options.remedy}", ConfigError.exit_code)
+    except OSError as error:  # of a file that the user named
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", ConfigError.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing more is written", INTERRUPTED)
     return 0
+
+
+def _fail(text: str, code: int) -> int:
+    print(f"error: {text}", file=sys.stderr)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -38,6 +38,19 @@ def outputs(model: ModelProto) -> list[TensorSpec]:
     return _specs(model.graph.output)
 
 
+def name_nodes(model: ModelProto) -> None:
+    """Give each node a name of its own, in place: those to keep in float32 are known by it."""
+    given = {node.name for node in model.graph.node}
+    taken: set[str] = set()
+    for index, node in enumerate(model.graph.node):
+        if not node.name or node.name in taken:
+            name = f"{node.op_type}_{index}"
+            while name in given | taken:
+                name += "_"
+            node.name = name
+        taken.add(node.name)
+
+
 def _specs(values: Iterable[ValueInfoProto]) -> list[TensorSpec]:
     return [TensorSpec(value.name, _dtype(value), _shape(value)) for value in values]
 

@@ -13,13 +13,15 @@ from rich.console import Console
 from rich.progress import track
 
 from export.answers import Answers, onnx_answers, session_answers
-from export.manifest import weights_digest
+from export.graph import name_nodes
+from export.manifest import derived_manifest, weights_digest
 from export.parity import Parity, compare
 from export.rounding import float_values, insert_rounding, sort_nodes
+from export.samples import draw_samples
 from runtime.errors import EngineError
 from runtime.manifest import Manifest, Tolerances
 
-RANKING_SAMPLES = 8
+RANKING_SAMPLES = 16
 """That many tell which nodes suffer; the gate takes all of them."""
 MARGIN = 0.5
 """Of the allowed difference, on the pictures at hand."""
@@ -69,7 +71,7 @@ def fit_half(model: ModelProto, manifest: Manifest, samples: NDArray[Any], toler
     Raises:
         EngineError: staying within the tolerances takes more than half of the weights, or is never possible.
     """
-    _name_nodes(model)
+    name_nodes(model)
     reference = onnx_answers(model, samples)
     aim = tolerances
     if tolerances.difference is not None:
@@ -97,10 +99,9 @@ def fit_half(model: ModelProto, manifest: Manifest, samples: NDArray[Any], toler
     )
 
 
-def half_manifest(manifest: Manifest, half: ModelProto, tolerances: Tolerances) -> Manifest:
-    """The manifest of ``half``, made of an engine with ``manifest``."""
-    changes = {"precision": "fp16", "digest": weights_digest(half), "tolerances": tolerances}
-    return manifest.model_copy(update=changes)
+def half_manifest(manifest: Manifest, half: ModelProto, tolerances: Tolerances, command: str) -> Manifest:
+    """The manifest of ``half``, made by ``command`` of an engine with ``manifest``."""
+    return derived_manifest(manifest, command, precision="fp16", digest=weights_digest(half), tolerances=tolerances)
 
 
 def half_share(model: ModelProto) -> float:
@@ -126,14 +127,6 @@ def _try_half(
     return Half(half, kept, compare(reference, onnx_answers(half, samples), manifest))
 
 
-def _name_nodes(model: ModelProto) -> None:
-    taken: set[str] = set()
-    for i, node in enumerate(model.graph.node):
-        if not node.name or node.name in taken:
-            node.name = f"{node.op_type} {i}"
-        taken.add(node.name)
-
-
 def _counts() -> Iterator[int]:
     """0, 1, 2, ..., 8, 10, 12, 15, and so on."""
     count = 0
@@ -144,7 +137,7 @@ def _counts() -> Iterator[int]:
 
 def rank_nodes(model: ModelProto, manifest: Manifest, samples: NDArray[Any]) -> list[str]:
     """Names of the nodes that compute in float32, those whose rounding changes the answers most first."""
-    some = samples[:: max(1, len(samples) // RANKING_SAMPLES)]
+    some = draw_samples(samples, RANKING_SAMPLES)
     reference = onnx_answers(model, some)
     variants = track(
         _each_node_rounded(model),
@@ -158,8 +151,7 @@ def rank_nodes(model: ModelProto, manifest: Manifest, samples: NDArray[Any]) -> 
 
 
 def _effect(variant: ModelProto, manifest: Manifest, samples: NDArray[Any], reference: Answers) -> float:
-    outputs = compare(reference, session_answers(variant, samples), manifest).outputs
-    return max(np.inf if one.non_finite else one.mean_difference for one in outputs)
+    return compare(reference, session_answers(variant, samples), manifest).change
 
 
 def _each_node_rounded(model: ModelProto) -> Iterator[tuple[str, ModelProto]]:

@@ -5,8 +5,8 @@ Needs ``onnx`` (the extra ``manifest``), never torch: any ONNX file, whatever ma
 
 import hashlib
 import json
-import os
 from pathlib import Path
+from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError
@@ -15,6 +15,7 @@ from onnx import ModelProto, TensorProto, numpy_helper
 from export.graph import TensorSpec, inputs, outputs
 from runtime.errors import ConfigError, EngineError
 from runtime.manifest import METADATA_KEY, Head, Input, Manifest, parse_manifest
+from training.files import write_whole
 
 HEAD_SHAPES: dict[str, tuple[int, ...]] = {"utility": (), "quality": (5,)}
 """Shape of one frame's output, by kind of head."""
@@ -28,7 +29,7 @@ def load_model(path: Path) -> ModelProto:
             are missing.
     """
     try:
-        model = onnx.load(path)
+        model = onnx.load(path, format="protobuf")  # whatever its name
     except OSError as error:
         raise EngineError(f"{path}: {error.strerror or error}") from error
     except onnx.checker.ValidationError as error:
@@ -42,13 +43,7 @@ def load_model(path: Path) -> ModelProto:
 
 def save_model(model: ModelProto, path: Path) -> None:
     """Write the model as one file; a file that was there is replaced whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        onnx.save(model, unfinished, format="protobuf")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, model.SerializeToString())
 
 
 def weights_digest(model: ModelProto) -> str:
@@ -123,6 +118,8 @@ def read_manifest_file(path: Path, digest: str) -> Manifest:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--manifest {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--manifest {path}: not text in UTF-8 ({error})") from error
     try:
         fields = json.loads(text)
     except ValueError:
@@ -130,6 +127,15 @@ def read_manifest_file(path: Path, digest: str) -> Manifest:
     if isinstance(fields, dict):
         fields.setdefault("digest", digest)
     return parse_manifest(json.dumps(fields), str(path))
+
+
+def derived_manifest(manifest: Manifest, command: str, **changes: Any) -> Manifest:
+    """The manifest of an engine that ``command`` made of one with ``manifest``.
+
+    ``metrics`` are left out: they were measured on the other engine, and nobody has measured this one.
+    """
+    provenance = manifest.provenance.model_copy(update={"command": command, "metrics": {}})
+    return manifest.model_copy(update={"provenance": provenance, **changes})
 
 
 def check_manifest(model: ModelProto, manifest: Manifest, source: str) -> None:

@@ -16,9 +16,9 @@ from rich.progress import track
 
 from export.damage import COPIES, Pixels
 from export.manifest import load_model, manifest_text
-from export.samples import MAX_PIXELS, SUFFIXES
+from export.samples import MAX_PIXELS, SUFFIXES, pictures_in
 from runtime.decode import Decoder
-from runtime.errors import ConfigError, EngineError
+from runtime.errors import ConfigError, EngineError, FrameError
 from runtime.manifest import Manifest, Resize, parse_manifest
 from runtime.opencv import cv2
 from runtime.preprocess import Preprocessor
@@ -75,16 +75,16 @@ def measure(
             pictures are left out.
 
     Raises:
-        ConfigError: the folder has no pictures.
+        ConfigError: the folder has no pictures, or one that cannot be read.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)[::every]
+    paths = pictures_in(folder)[::every]
     spec = judge.manifest.inputs[0]
     preprocessors = [Preprocessor(spec.model_copy(update={"resize": rule})) for rule in rules]
     decoder = Decoder(MAX_PIXELS)
     used: list[Path] = []
     judged: list[tuple[Scores, NDArray[np.int64]]] = []
     for path in track(paths, folder.name, console=Console(stderr=True), transient=True):
-        frame = _frame(decoder.decode(path.read_bytes()).pixels.copy(), cover)
+        frame = _frame(_decode(decoder, path), cover)
         if frame is not None:
             used.append(path)
             judged.append(judge.judge(_samples(frame, decoder, preprocessors)))
@@ -97,6 +97,13 @@ def measure(
     classes = np.array([classes for _, classes in judged]).reshape(shape)
     labels = _labels(used)
     return Measured(folder.name, scores, None if labels is None else classes == labels[:, None, None])
+
+
+def _decode(decoder: Decoder, path: Path) -> Pixels:
+    try:
+        return decoder.decode(path.read_bytes()).pixels.copy()
+    except FrameError as error:
+        raise ConfigError(f"{path}: {error}; leave it out") from error
 
 
 def _frame(pixels: Pixels, cover: tuple[int, int] | None) -> Pixels | None:

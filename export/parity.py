@@ -1,4 +1,8 @@
-"""The gate: is the engine still the network that was trained?"""
+"""The gate: is the engine still the network that was trained?
+
+Heads are held to the tolerances. Outputs that no head reads are measured and told where both sides have them, but held
+to nothing, since serving never reads them; a map alone is, and only where the manifest asks for ``mask_iou``.
+"""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -7,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.answers import Answers
-from runtime.errors import EngineError
-from runtime.heads import OPINIONS
+from runtime.errors import EngineError, FrameError
+from runtime.heads import OPINIONS, read_head
 from runtime.manifest import Head, Manifest, Tolerances
 
 Scores = NDArray[np.float64]
@@ -32,7 +36,7 @@ class OutputParity:
     """Of the head; ``map`` or ``values`` for an output that no head reads."""
     pictures: int
     non_finite: int
-    """Pictures that either side answers with NaN or infinity; the measures leave them out."""
+    """Pictures of which either side's values, or its score, are NaN or infinite; the measures leave them out."""
     difference: float
     """The largest of any value of any picture."""
     mean_difference: float
@@ -43,22 +47,41 @@ class OutputParity:
     """Share of pictures on the other side of the head's threshold."""
     mask_iou: float | None = None
     """The mean over pictures of the masks' intersection over union; two empty masks agree."""
+    unserved: int = 0
+    """Pictures whose answer serving would not take from the candidate, but send to the dead letters."""
+    unserved_reason: str | None = None
+    """Of the first of them."""
+
+    @property
+    def has_head(self) -> bool:
+        """Whether a head reads it: serving reads nothing else."""
+        return self.kind not in ("map", "values")
 
     def faults(self, tolerances: Tolerances) -> list[str]:
         """Each measure beyond its tolerance, in words."""
+        return self._head_faults(tolerances) if self.has_head else self._mask_faults(tolerances.mask_iou)
+
+    def _head_faults(self, tolerances: Tolerances) -> list[str]:  # NaN is beyond each: hence "not <="
         faults = []
+        most, least, flips = tolerances.difference, tolerances.rank_correlation, tolerances.flips
         if self.non_finite:
             faults.append(f"{self.non_finite} of {self.pictures} answers are not finite")
-        if tolerances.difference is not None and self.difference > tolerances.difference:
-            faults.append(f"difference {self.difference:.2g}, at most {tolerances.difference:g} is allowed")
-        if self.kind in ("map", "values"):  # no ranking and no decision comes of it
-            return faults
-        least, flips = tolerances.rank_correlation, tolerances.flips
-        if least is not None and (self.rank_correlation is None or self.rank_correlation < least):
+        if self.unserved:
+            faults.append(f"{self.unserved} of {self.pictures} answers would be dead letters: {self.unserved_reason}")
+        if most is not None and not self.difference <= most:
+            faults.append(f"difference {self.difference:.2g}, at most {most:g} is allowed")
+        if least is not None and self.pictures < 2:
+            faults.append("one sample ranks nothing; give more pictures")
+        elif least is not None and not (self.rank_correlation or 0) >= least:
             faults.append(f"rank correlation {self.rank_correlation or 0:.4f}, at least {least:g} is asked")
-        if flips is not None and (self.flips is None or self.flips > flips):
+        if flips is not None and not (self.flips or 0) <= flips:
             faults.append(f"{100 * (self.flips or 0):.1f} % of decisions flip, at most {100 * flips:g} % may")
         return faults
+
+    def _mask_faults(self, least: float | None) -> list[str]:
+        if self.mask_iou is None or least is None or self.mask_iou >= least:
+            return []
+        return [f"masks' IoU {self.mask_iou:.4f}, at least {least:g} is asked"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +92,16 @@ class Parity:
 
     def faults(self, tolerances: Tolerances) -> list[str]:
         """Each measure of each output beyond its tolerance, in words; nothing: the candidate passes."""
-        return [f"output {one.output!r}: {fault}" for one in self.outputs for fault in one.faults(tolerances)]
+        faults = [f"output {one.output!r}: {fault}" for one in self.outputs for fault in one.faults(tolerances)]
+        if tolerances.mask_iou is not None and all(one.mask_iou is None for one in self.outputs):
+            faults.append(f"masks' IoU of {tolerances.mask_iou:g} is asked, and there is no map on both sides")
+        return faults
+
+    @property
+    def change(self) -> float:
+        """How much the heads' answers change; infinite where serving could not take one."""
+        heads = [one for one in self.outputs if one.has_head]
+        return max(np.inf if one.non_finite or one.unserved else one.mean_difference for one in heads)
 
     def require(self, tolerances: Tolerances, what: str) -> None:
         """Hold the candidate to the tolerances.
@@ -89,7 +121,8 @@ class Parity:
 def compare(reference: Answers, candidate: Answers, manifest: Manifest) -> Parity:
     """Measure the candidate's answers against the reference's to the same samples.
 
-    Every head's output must be on both sides; other outputs are compared where both have them.
+    Every head's output must be on both sides; other outputs are compared where both have them. What the heads cannot
+    mean by ``runtime.heads.read_head`` counts against the candidate.
 
     Raises:
         EngineError: a head's output is missing, or has another shape.
@@ -116,12 +149,13 @@ def _pair(reference: Answers, candidate: Answers, name: str) -> tuple[Scores, Sc
 
 def _compare(name: str, head: Head | None, reference: Scores, candidate: Scores) -> OutputParity:
     pictures = len(reference)
-    finite = np.isfinite(_rows(reference)).all(axis=1) & np.isfinite(_rows(candidate)).all(axis=1)
-    reference, candidate = reference[finite], candidate[finite]
+    with np.errstate(all="ignore"):  # what is no number is counted below
+        differences = np.abs(_values(head, reference) - _values(head, candidate))
+    finite = np.isfinite(differences).all(axis=1)  # infinite or NaN as soon as one side is, or its score
+    reference, candidate, largest = reference[finite], candidate[finite], differences[finite].max(axis=1)
     common: dict[str, Any] = {"output": name, "pictures": pictures, "non_finite": int((~finite).sum())}
     common |= {"difference": 0.0, "mean_difference": 0.0}
     if finite.any():
-        largest = np.abs(_values(head, reference) - _values(head, candidate)).max(axis=1)
         common |= {"difference": float(largest.max()), "mean_difference": float(largest.mean())}
     if head is None and reference.ndim > 2:
         return OutputParity(kind="map", mask_iou=mask_iou(reference, candidate), **common)
@@ -129,7 +163,17 @@ def _compare(name: str, head: Head | None, reference: Scores, candidate: Scores)
         return OutputParity(kind="values", **common)
     scores, others = _scores(head, reference), _scores(head, candidate)
     flips = float(((scores >= head.threshold) != (others >= head.threshold)).mean()) if finite.any() else 0.0
+    reasons = [reason for reason in (_unserved(head, row) for row in candidate) if reason]
+    common |= {"unserved": len(reasons), "unserved_reason": reasons[0] if reasons else None}
     return OutputParity(kind=head.kind, rank_correlation=rank_correlation(scores, others), flips=flips, **common)
+
+
+def _unserved(head: Head, row: Scores) -> str | None:
+    try:
+        read_head(head, row)
+    except FrameError as error:
+        return str(error)
+    return None
 
 
 def _rows(values: Scores) -> Scores:

@@ -14,12 +14,14 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from export.build_progress import build_progress
+from export.graph import outputs
 from export.inspector import Precision, float_weights, inspect_engine, precision_of_network, require_half
-from export.manifest import check_manifest, load_model, read_model_manifest
+from export.manifest import check_manifest, derived_manifest, load_model, read_model_manifest
 from runtime.device import Device
 from runtime.errors import ConfigError, EngineError
 from runtime.manifest import Input, Manifest, Plan
 from runtime.tensorrt_library import Library, library_logger, load_library
+from training.files import write_whole
 
 HardwareCompatibility = Literal["none", "ampere-plus", "same-compute-capability"]
 ComputeCapability = Literal["7.5", "8.0", "8.6", "8.9", "12.0", "12.1"]
@@ -43,7 +45,7 @@ class BuildOptions:
     workspace_mib: int | None = None
     """None leaves the library its default, all of the device's memory."""
     timing_cache: Path | None = None
-    """Read where it exists, written after the build."""
+    """Read where it exists, written after the build, whatever the plan then answers: its times are as good."""
     version_compatible: bool = False
     hardware_compatibility: HardwareCompatibility = "none"
     compute_capability: ComputeCapability | None = None
@@ -97,11 +99,18 @@ def read_source(onnx: Path, options: BuildOptions) -> Manifest:
     """The manifest of an ONNX file that a plan can be built from.
 
     Raises:
-        EngineError: the file cannot be read, has no manifest or one that does not fit, or is not in half precision.
+        EngineError: the file cannot be read, has no manifest or one that does not fit, has outputs that no head
+            reads, or is not in half precision.
     """
     model = load_model(onnx)
     manifest = read_model_manifest(model, str(onnx))
     check_manifest(model, manifest, str(onnx))
+    unread = sorted({spec.name for spec in outputs(model)} - {head.output for head in manifest.heads})
+    if unread:
+        raise EngineError(
+            f"{onnx}: no head reads its output {', '.join(map(repr, unread))}, and serving takes no such plan. "
+            "Export the network without it"
+        )
     if manifest.precision == "int8":
         raise EngineError(
             f"{onnx}: an INT8 engine for the CPU (unsigned activations), which TensorRT does not take. "
@@ -115,7 +124,7 @@ def read_source(onnx: Path, options: BuildOptions) -> Manifest:
     return manifest
 
 
-def build_plan(onnx: Path, manifest: Manifest, options: BuildOptions, device: Device | None) -> BuiltPlan:
+def build_plan(onnx: Path, manifest: Manifest, options: BuildOptions, device: Device | None, command: str) -> BuiltPlan:
     """Compile an ONNX file.
 
     Args:
@@ -123,6 +132,7 @@ def build_plan(onnx: Path, manifest: Manifest, options: BuildOptions, device: De
         manifest: its own, as ``read_source`` gives it.
         options: see there.
         device: the GPU; None where there is none, which only TensorRT-RTX can do without.
+        command: what makes the plan anew.
 
     Raises:
         ConfigError: there is no GPU where the library needs one.
@@ -152,7 +162,7 @@ def build_plan(onnx: Path, manifest: Manifest, options: BuildOptions, device: De
         sha256=hashlib.sha256(content).hexdigest(),
         onnx_sha256=hashlib.sha256(source).hexdigest(),
     )
-    return BuiltPlan(content, manifest.model_copy(update={"plan": plan}), precision, layers)
+    return BuiltPlan(content, derived_manifest(manifest, command, plan=plan), precision, layers)
 
 
 @contextmanager
@@ -199,7 +209,7 @@ def compile_onnx(trt: Any, source: bytes, onnx: Path, spec: Input, options: Buil
     if plan is None:
         raise EngineError(_build_failure(onnx, options, _complaints(logger)))
     if timing_cache is not None and options.timing_cache is not None:
-        _write_whole(options.timing_cache, bytes(timing_cache.serialize()))
+        write_whole(options.timing_cache, bytes(timing_cache.serialize()))
     return bytes(plan), precision_of_network(trt, network)
 
 
@@ -264,10 +274,3 @@ def _build_failure(onnx: Path, options: BuildOptions, complaints: str) -> str:
 
 def _complaints(logger: Any) -> str:
     return "; ".join(line for line in logger.errors if NO_DRIVER not in line) or "it does not say why"
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.unfinished")
-    draft.write_bytes(content)
-    os.replace(draft, path)

@@ -91,12 +91,3 @@ def _input_channels(node: NodeProto, weights: Sequence[int]) -> int:
     if node.op_type == "Gemm":
         return weights[1] if attributes.get("transB", 0) else weights[0]
     return weights[0] if node.op_type == "ConvTranspose" else weights[1] * attributes.get("group", 1)
-
-
-def name_nodes(model: ModelProto) -> None:
-    """Give each node a name of its own: quantisation goes by them."""
-    taken: set[str] = set()
-    for index, node in enumerate(model.graph.node):
-        if not node.name or node.name in taken:
-            node.name = f"{node.op_type}_{index}"
-        taken.add(node.name)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, shape_inference
 from onnxruntime.quantization import QuantType
@@ -20,9 +19,11 @@ from rich.progress import track
 
 from export.answers import Answers, onnx_answers
 from export.calibration import Method, tensor_ranges
-from export.manifest import weights_digest
+from export.graph import name_nodes
+from export.manifest import derived_manifest, weights_digest
 from export.parity import Parity, compare
-from export.qdq import LAYERS, OPS, cutting_clips, inner_nodes, layers_before, name_nodes, shield
+from export.qdq import LAYERS, OPS, cutting_clips, inner_nodes, layers_before, shield
+from export.samples import draw_samples
 from export.weight_rounding import collect_moments, put_rounded, round_layers
 from runtime.errors import ConfigError, EngineError
 from runtime.manifest import Manifest, Tolerances
@@ -86,17 +87,27 @@ class Quantizer:
             raise EngineError(f"the graph has no layer that 8 bits are for ({', '.join(LAYERS)})")
         self._seven_bits = seven_bits
         self._ranges = tensor_ranges(self._model, samples, method, OPS)
-        moments = collect_moments(self._model, _some(samples, MOMENT_SAMPLES))
+        moments = collect_moments(self._model, draw_samples(samples, MOMENT_SAMPLES))
         self._rounded = round_layers(self._model, moments, 64 if seven_bits else 127)
 
     def quantise(self, kept: Sequence[str] = ()) -> ModelProto:
-        """The model in 8 bits, but for the layers ``kept``."""
+        """The model in 8 bits, but for the layers ``kept``.
+
+        Raises:
+            EngineError: more than half of the layers are kept.
+        """
+        if self.keeps_too_many(kept):
+            raise EngineError(f"{len(kept)} of {len(self.layers)} layers in float32: such an engine gains nothing")
         clips = cutting_clips(self._model)
         return self._quantise([node.name for node in self._inner if node.name not in (*kept, *clips)])
 
     def quantise_alone(self, layer: str) -> ModelProto:
         """The model in float32, but for one layer."""
         return self._quantise([layer])
+
+    def keeps_too_many(self, kept: Sequence[str]) -> bool:
+        """Whether the engine would gain nothing, or not even have a weight in 8 bits."""
+        return len(kept) > MOST_KEPT * len(self.layers)
 
     def bridged(self, kept: set[str]) -> tuple[str, ...]:
         """The layers ``kept``, and those with none but kept ones before and behind them, in the graph's order.
@@ -148,21 +159,27 @@ def fit_int8(
     ``keep``, then one by one, with those that lie between kept ones.
 
     Raises:
-        ConfigError: ``keep`` names a layer that is not there.
+        ConfigError: ``keep`` names a layer that is not there, or more than half of the layers.
         EngineError: it takes more than half of the layers, or the graph cannot be quantised.
     """
     require_layers(model, keep)
     references = onnx_answers(model, pictures.calibration), onnx_answers(model, pictures.held_out)
     quantizer = Quantizer(model, pictures.calibration, method, seven_bits=seven_bits)
-    fitted = _try(quantizer, tuple(keep), manifest, pictures, references)
+    kept = quantizer.bridged(set(keep))
+    if quantizer.keeps_too_many(kept):
+        raise ConfigError(
+            f"--keep: {len(kept)} of {len(quantizer.layers)} layers would stay in float32, those between kept ones "
+            "included: an engine with more than half gains nothing. Name fewer, or serve it in float32"
+        )
+    fitted = _try(quantizer, kept, manifest, pictures, references)
     if not fitted.faults(tolerances):
         return fitted
     for layer in _rank_layers(quantizer, model, manifest, pictures.calibration, keep):
         if layer in fitted.kept:
             continue
-        if len(fitted.kept) >= MOST_KEPT * len(quantizer.layers):
-            break
         kept = quantizer.bridged({*fitted.kept, layer})
+        if quantizer.keeps_too_many(kept):
+            break
         fitted = _try(quantizer, kept, manifest, pictures, references)
         if not fitted.faults(tolerances):
             return fitted
@@ -175,13 +192,8 @@ def fit_int8(
 
 def int8_manifest(manifest: Manifest, quantised: ModelProto, tolerances: Tolerances, command: str) -> Manifest:
     """The manifest of ``quantised``, made by ``command`` of an engine with ``manifest``."""
-    return manifest.model_copy(
-        update={
-            "precision": "int8",
-            "digest": weights_digest(quantised),
-            "tolerances": tolerances,
-            "provenance": manifest.provenance.model_copy(update={"command": command}),
-        }
+    return derived_manifest(
+        manifest, command, precision="int8", digest=weights_digest(quantised), tolerances=tolerances
     )
 
 
@@ -215,16 +227,10 @@ def _rank_layers(
     quantizer: Quantizer, model: ModelProto, manifest: Manifest, samples: NDArray[Any], keep: Sequence[str]
 ) -> Iterator[str]:
     """The layers but ``keep``, the one first that changes the answers most when it alone is in 8 bits."""
-    samples = _some(samples, RANKING_SAMPLES)
+    samples = draw_samples(samples, RANKING_SAMPLES)
     reference = onnx_answers(model, samples)
     harm = {}
     candidates = [layer for layer in quantizer.layers if layer not in keep]
     for layer in track(candidates, "ranking layers", console=Console(stderr=True), transient=True):
-        parity = compare(reference, onnx_answers(quantizer.quantise_alone(layer), samples), manifest)
-        harm[layer] = sum(output.mean_difference for output in parity.outputs)
+        harm[layer] = compare(reference, onnx_answers(quantizer.quantise_alone(layer), samples), manifest).change
     return iter(sorted(candidates, key=lambda layer: -harm[layer]))
-
-
-def _some(samples: NDArray[Any], count: int) -> NDArray[Any]:
-    """At most ``count`` of them, drawn from all: neighbours may be copies of one picture."""
-    return samples[np.sort(np.random.default_rng(0).permutation(len(samples))[:count])]

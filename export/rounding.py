@@ -11,15 +11,21 @@ from collections.abc import Iterable
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
+from runtime.errors import EngineError
+
 
 def round_halves(model: ModelProto) -> ModelProto:
     """The model in float32 with the answers that its half precision gives; itself where it has no halves.
 
     Inputs keep their types, outputs that are halves become float32.
+
+    Raises:
+        EngineError: a graph with halves has values whose type cannot be told: they might go unrounded.
     """
     halves = _values(model, TensorProto.FLOAT16)
-    if not halves:
+    if not halves and all(tensor.data_type != TensorProto.FLOAT16 for tensor in model.graph.initializer):
         return model
+    _require_types(model)
     rounding = ModelProto()
     rounding.CopyFrom(model)
     for tensor in rounding.graph.initializer:
@@ -105,7 +111,30 @@ def _replace_nodes(model: ModelProto, nodes: Iterable[NodeProto]) -> None:
 
 
 def _values(model: ModelProto, kind: int) -> set[str]:
-    graph = shape_inference.infer_shapes(model).graph
+    return {name for name, own in _types(model).items() if own == kind}
+
+
+def _types(model: ModelProto) -> dict[str, int]:
+    """Of the values that nodes compute, as far as ONNX can tell."""
+    try:
+        graph = shape_inference.infer_shapes(model).graph
+    except shape_inference.InferenceError as error:
+        raise EngineError(f"ONNX cannot follow the graph's types: {error}") from error
     computed = {name for node in graph.node for name in node.output}
-    typed = [*graph.value_info, *graph.output]
-    return {value.name for value in typed if value.type.tensor_type.elem_type == kind} & computed
+    typed = {value.name: value.type.tensor_type.elem_type for value in [*graph.value_info, *graph.output]}
+    return {name: kind for name, kind in typed.items() if name in computed and kind != TensorProto.UNDEFINED}
+
+
+def _require_types(model: ModelProto) -> None:
+    known = _types(model)
+    for node in model.graph.node:
+        unknown = [name for name in node.output if name and name not in known]
+        inner = [attribute.name for attribute in node.attribute if attribute.HasField("g")]
+        if unknown or inner:
+            what = (
+                f"ONNX cannot tell the type of its output {unknown[0]!r}" if unknown else f"it has a graph {inner[0]!r}"
+            )
+            raise EngineError(
+                f"node {node.name!r} ({node.domain or 'ai.onnx'} {node.op_type}): {what}, so its roundings to half "
+                "precision cannot be followed on the CPU. Export the network without it"
+            )

@@ -42,8 +42,13 @@ def load_samples(paths: Sequence[Path], spec: Input, *, damaged: bool = False) -
     return samples
 
 
+def draw_samples(samples: NDArray[Any], count: int) -> NDArray[Any]:
+    """At most ``count`` of them, in their order, drawn from all: each n-th may be the same kind of copy."""
+    return samples[np.sort(np.random.default_rng(0).permutation(len(samples))[:count])]
+
+
 def find_pictures(paths: Sequence[Path]) -> list[Path]:
-    """The files among the paths, and the pictures in the folders, sorted folder by folder.
+    """The files among the paths, and the pictures in the folders, sorted folder by folder, each file once.
 
     Raises:
         ConfigError: a path does not exist, or there are no pictures.
@@ -52,12 +57,17 @@ def find_pictures(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise ConfigError(f"--pictures {path}: there is no such file or folder")
-        inside = path.rglob("*") if path.is_dir() else ()
-        found += [path] if path.is_file() else sorted(file for file in inside if file.suffix.lower() in SUFFIXES)
+        found += [path] if path.is_file() else pictures_in(path)
+    found = list({path.resolve(): path for path in reversed(found)}.values())[::-1]
     if not found:
         where = ", ".join(map(str, paths)) or "nothing given"
         raise ConfigError(f"--pictures: no pictures ({', '.join(sorted(SUFFIXES))}) in {where}")
     return found
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures in a folder and its subfolders, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def _encoded(path: Path, decoder: Decoder, damaged: bool) -> Iterator[bytes]:

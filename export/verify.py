@@ -1,7 +1,8 @@
 """Several engines against what was trained, on the same pictures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,51 @@ from rich import box
 from rich.table import Table
 
 from export.answers import Answers, onnx_answers, plan_answers, torch_answers
-from export.manifest import load_model, read_model_manifest
+from export.graph import inputs
+from export.manifest import check_manifest, load_model, read_model_manifest
 from export.parity import OutputParity, Parity, compare, tolerances_of
 from runtime.errors import ConfigError
-from runtime.manifest import Input, Manifest
+from runtime.manifest import Head, Input, Manifest, Tolerances
 
 PLANS = {".plan", ".engine"}
+SCHEMA = "framegate/parity/1"
 Samples = Callable[[Input], NDArray[Any]]
 """The pictures as samples of an input."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the engines are held to."""
+
+    heads: tuple[Head, ...]
+    input: Input
+    any_size: bool
+    """Whether it takes pictures of other heights and widths than its input's."""
+    judge: Callable[[NDArray[Any]], Answers]
+    samples: Samples
+    _known: dict[Input, Answers] = field(default_factory=dict)
+
+    def answers(self, candidate: Input) -> Answers:
+        """To the pictures, at the height and width of the candidate where the reference takes any."""
+        spec = self.input
+        if self.any_size:
+            spec = spec.model_copy(update={"height": candidate.height, "width": candidate.width})
+        if spec not in self._known:
+            self._known[spec] = self.judge(self.samples(spec))
+        return self._known[spec]
+
+    def head_faults(self, heads: Sequence[Head]) -> list[str]:
+        """What an engine's heads have lost, gained or changed, in words."""
+        own, others = ({head.kind: head for head in side} for side in (self.heads, heads))
+        return [
+            *(f"head {kind!r} of the reference is not in its manifest" for kind in own.keys() - others.keys()),
+            *(f"head {kind!r} is not the reference's" for kind in others.keys() - own.keys()),
+            *(
+                f"head {kind!r} is {_in_words(others[kind])}, the reference's {_in_words(own[kind])}"
+                for kind in own.keys() & others.keys()
+                if own[kind] != others[kind]
+            ),
+        ]
 
 
 @dataclass(frozen=True)
@@ -28,21 +66,28 @@ class Verdict:
     manifest: Manifest
     parity: Parity | None
     not_run: str = ""
+    head_faults: tuple[str, ...] = ()
 
     @property
     def faults(self) -> list[str]:
-        """Each measure beyond the engine's tolerances, in words."""
-        return [] if self.parity is None else self.parity.faults(tolerances_of(self.manifest))
+        """How the heads differ, and each measure beyond the engine's tolerances, in words."""
+        measured = [] if self.parity is None else self.parity.faults(tolerances_of(self.manifest))
+        return [*self.head_faults, *measured]
+
+    @property
+    def passed(self) -> bool | None:
+        """None for an engine without a fault that did not run."""
+        return False if self.faults else None if self.parity is None else True
 
     def to_json(self) -> dict[str, Any]:
-        """``passed`` is null for an engine that did not run."""
+        """``passed`` is null for an engine without a fault that did not run."""
         return {
             "file": str(self.file),
             "name": self.manifest.name,
             "precision": self.manifest.precision,
             "digest": self.manifest.digest,
             "tolerances": tolerances_of(self.manifest).model_dump(exclude_none=True),
-            "passed": None if self.parity is None else not self.faults,
+            "passed": self.passed,
             "not_run": self.not_run or None,
             "faults": self.faults,
             "outputs": [] if self.parity is None else self.parity.to_json(),
@@ -62,25 +107,35 @@ def verify(reference: Path, candidates: Sequence[Path], samples: Samples) -> lis
         EngineError: an engine cannot be read or run, or its outputs are not the reference's.
     """
     manifests = [read_engine_manifest(path) for path in candidates]  # before the long work
-    expected = reference_answers(reference, samples)
-    return [_verdict(path, manifest, expected, samples) for path, manifest in zip(candidates, manifests, strict=True)]
+    held_to = open_reference(reference, samples)
+    samples(held_to.input)  # pictures that cannot be read are told, even where no engine can run
+    return [_verdict(path, manifest, held_to) for path, manifest in zip(candidates, manifests, strict=True)]
 
 
-def reference_answers(reference: Path, samples: Samples) -> Answers:
-    """By PyTorch for a checkpoint, by ONNX Runtime for an ONNX file."""
-    if reference.suffix == ".onnx":
-        return onnx_answers(reference, samples(read_engine_manifest(reference).inputs[0]))
+def open_reference(path: Path, samples: Samples) -> Reference:
+    """PyTorch for a checkpoint, ONNX Runtime for an ONNX file.
+
+    Raises:
+        ConfigError: the checkpoint cannot be read.
+        EngineError: the ONNX file cannot be read.
+    """
+    if path.suffix == ".onnx":
+        manifest = read_engine_manifest(path)
+        open_sizes = [isinstance(side, str) for side in inputs(load_model(path))[0].shape[1:]]
+        judge = partial(onnx_answers, path)
+        return Reference(manifest.heads, manifest.inputs[0], sum(open_sizes) == 2, judge, samples)
     from training.checkpoint import load_checkpoint  # noqa: PLC0415 - torch, only for a checkpoint
 
-    checkpoint = load_checkpoint(reference)
-    return torch_answers(checkpoint, samples(checkpoint.description.input))
+    checkpoint = load_checkpoint(path)
+    own = checkpoint.description
+    return Reference(own.heads, own.input, own.dynamic_size, partial(torch_answers, checkpoint), samples)
 
 
 def read_engine_manifest(path: Path) -> Manifest:
     """The manifest in an ONNX file or beside a plan.
 
     Raises:
-        EngineError: the file or its manifest is missing or broken.
+        EngineError: the file or its manifest is missing or broken, or does not fit: the weights' digest included.
         ConfigError: neither kind of file.
     """
     if path.suffix in PLANS:
@@ -89,17 +144,26 @@ def read_engine_manifest(path: Path) -> Manifest:
         return PlanFile.read(path).manifest
     if path.suffix != ".onnx":
         raise ConfigError(f"{path}: an engine is an .onnx file, or TensorRT's {' or '.join(sorted(PLANS))}")
-    return read_model_manifest(load_model(path), str(path))
+    model = load_model(path)
+    manifest = read_model_manifest(model, str(path))
+    check_manifest(model, manifest, str(path))
+    return manifest
 
 
-def _verdict(path: Path, manifest: Manifest, expected: Answers, samples: Samples) -> Verdict:
+def _verdict(path: Path, manifest: Manifest, reference: Reference) -> Verdict:
+    head_faults = tuple(reference.head_faults(manifest.heads))
     absence = _absence() if path.suffix in PLANS else ""
     if absence:
-        return Verdict(path, manifest, None, absence)
-    fed = samples(manifest.inputs[0])
-    plan = manifest.plan
+        return Verdict(path, manifest, None, absence, head_faults)
+    spec, plan = manifest.inputs[0], manifest.plan
+    fed = reference.samples(spec)
     answers = onnx_answers(path, fed) if plan is None else plan_answers(path, fed, plan.opt_batch)
-    return Verdict(path, manifest, compare(expected, answers, manifest))
+    parity = compare(reference.answers(spec), answers, manifest)
+    return Verdict(path, manifest, parity, head_faults=head_faults)
+
+
+def _in_words(head: Head) -> str:
+    return f"of output {head.output!r} with threshold {head.threshold:g}"
 
 
 def _absence() -> str:
@@ -116,7 +180,7 @@ def _absence() -> str:
 def report(reference: Path, pictures: int, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Everything that was measured, as JSON."""
     return {
-        "schema": "framegate/parity/1",
+        "schema": SCHEMA,
         "reference": str(reference),
         "pictures": pictures,
         "engines": [verdict.to_json() for verdict in verdicts],
@@ -131,19 +195,29 @@ def table(reference: Path, pictures: int, verdicts: Sequence[Verdict]) -> Table:
         lines.add_column(column, no_wrap=True, justify="right")
     for verdict in verdicts:
         lines.add_row(f"{verdict.file.name} ({verdict.manifest.precision})")
+        for fault in verdict.head_faults:
+            lines.add_row(f"  {fault}", "", "", "", "", "", "fails")
         if verdict.parity is None:
             lines.add_row(f"  {verdict.not_run}", "", "", "", "", "", "not run")
             continue
         tolerances = tolerances_of(verdict.manifest)
         for one in verdict.parity.outputs:
-            lines.add_row(f"  {one.output}", *_measures(one), "fails" if one.faults(tolerances) else "passes")
+            lines.add_row(f"  {one.output}", *_measures(one), _judgement(one, tolerances))
     return lines
+
+
+def _judgement(one: OutputParity, tolerances: Tolerances) -> str:
+    if one.faults(tolerances):
+        return "fails"
+    held = one.has_head or (one.mask_iou is not None and tolerances.mask_iou is not None)
+    return "passes" if held else "not held"
 
 
 def _measures(one: OutputParity) -> tuple[str, ...]:
     rank, flips, iou = one.rank_correlation, one.flips, one.mask_iou
+    bad = "".join(f", {n} {what}" for n, what in ((one.non_finite, "not finite"), (one.unserved, "unserved")) if n)
     return (
-        f"{one.difference:.2g}" + (f", {one.non_finite} not finite" if one.non_finite else ""),
+        f"{one.difference:.2g}{bad}",
         f"{one.mean_difference:.2g}",
         "" if rank is None else f"{rank:.4f}",
         "" if flips is None else f"{100 * flips:.1f} %",

@@ -25,6 +25,8 @@ MOST_INPUTS = 2400
 """Weights of one filter: from more of them the moments would not fit in memory, and plain rounding has to do."""
 DAMPING = 0.01
 """Of the moments' mean diagonal, added to it: inputs that hardly vary shall not bear the others' errors."""
+DAMPINGS = 6
+"""Each ten times the one before, until the moments of inputs that do not vary can be inverted."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ def collect_moments(model: ModelProto, samples: NDArray[Any]) -> dict[str, Momen
     for sample in samples:
         values = dict(zip(names, session.run(names, {model.graph.input[0].name: sample[None]}), strict=True))
         for layer in layers:
-            seen = _seen(layer, values[layer.node.input[0]], random)
-            first = seen.sum(axis=1, dtype=np.float64)
+            seen = _seen(layer, values[layer.node.input[0]], random).astype(np.float64)  # sums of squares need it
+            first = seen.sum(axis=1)
             second = np.matmul(seen.transpose(0, 2, 1), seen)
             sums = moments.setdefault(layer.node.name, Moments(0, np.zeros_like(first), np.zeros(second.shape)))
             sums.count += seen.shape[1]
@@ -144,8 +146,7 @@ def _round_filters(filters: Floats, covariance: Floats, levels: int) -> Floats:
     largest = np.abs(filters).max(axis=1)
     steps = np.where(largest > 0, largest / levels, 1)[:, None]
     order = np.argsort(-np.diag(covariance), kind="stable")
-    damped = covariance + np.eye(count) * (DAMPING * np.trace(covariance) / count + 1e-9)
-    spread = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
+    spread = _error_spread(covariance[np.ix_(order, order)])
     wanted = (filters / steps)[:, order]
     codes = np.empty_like(wanted)
     for i in range(count):
@@ -157,6 +158,25 @@ def _round_filters(filters: Floats, covariance: Floats, levels: int) -> Floats:
     rows, columns = np.arange(len(filters)), np.abs(filters).argmax(axis=1)
     rounded[rows, columns] = np.sign(filters[rows, columns]) * levels
     return np.asarray(rounded * steps)
+
+
+def _error_spread(covariance: Floats) -> Floats:
+    """The upper Cholesky factor of the damped covariance's inverse: how an input's error goes to those behind it.
+
+    The identity, which spreads nothing and so rounds to the nearest step, where no damping makes it positive definite.
+    """
+    count = len(covariance)
+    if not np.isfinite(covariance).all():
+        return np.eye(count)
+    damping = DAMPING * max(0.0, float(np.trace(covariance))) / count + 1e-9
+    for _ in range(DAMPINGS):
+        try:
+            damped = covariance + np.eye(count) * damping
+            np.linalg.cholesky(damped)  # a matrix that is not positive definite can have an inverse that seems to be
+            return np.asarray(np.linalg.cholesky(np.linalg.inv(damped)).T)
+        except np.linalg.LinAlgError:
+            damping *= 10
+    return np.eye(count)
 
 
 def _add_to_bias(model: ModelProto, node: NodeProto, tensors: dict[str, Any], shift: NDArray[np.float32]) -> None:

@@ -1,10 +1,9 @@
 """A trained network on disk: ``STEM.safetensors`` holds its weights, ``STEM.json`` says what they are. No pickle."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from safetensors import SafetensorError
@@ -13,6 +12,7 @@ from torch import nn
 
 from runtime.errors import ConfigError
 from runtime.manifest import Head, Input, Provenance
+from training.files import write_whole
 from training.models import ARCHITECTURES
 
 WEIGHTS, DESCRIPTION = ".safetensors", ".json"
@@ -66,9 +66,8 @@ def save_checkpoint(stem: Path, checkpoint: Checkpoint) -> None:
     weights = save({name: value.contiguous() for name, value in checkpoint.network.state_dict().items()})
     sha256 = hashlib.sha256(weights).hexdigest()
     text = _File(**checkpoint.description.model_dump(), sha256=sha256).model_dump_json(indent=2, exclude_none=True)
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    _replace(_file(stem, WEIGHTS), weights)
-    _replace(_file(stem, DESCRIPTION), text.encode() + b"\n")
+    write_whole(checkpoint_file(stem, WEIGHTS), weights)
+    write_whole(checkpoint_file(stem, DESCRIPTION), text.encode() + b"\n")
 
 
 def load_checkpoint(stem: Path) -> Checkpoint:
@@ -78,9 +77,12 @@ def load_checkpoint(stem: Path) -> Checkpoint:
         ConfigError: a file is missing, was changed or is no checkpoint's, the architecture is unknown, or the
             weights are not its own.
     """
-    stem = stem.with_name(stem.name.removesuffix(WEIGHTS).removesuffix(DESCRIPTION))
-    file = _read_description(_file(stem, DESCRIPTION))
-    weights_path = _file(stem, WEIGHTS)
+    bare = stem.name.removesuffix(WEIGHTS).removesuffix(DESCRIPTION)
+    if not bare:
+        raise ConfigError(f"{stem}: a checkpoint is STEM{WEIGHTS} beside STEM{DESCRIPTION}, named by STEM")
+    stem = stem.with_name(bare)
+    file = _read_description(checkpoint_file(stem, DESCRIPTION))
+    weights_path = checkpoint_file(stem, WEIGHTS)
     content = _read(weights_path)
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise ConfigError(
@@ -97,6 +99,16 @@ def load_checkpoint(stem: Path) -> Checkpoint:
         ) from error
     fields = file.model_dump(exclude={"format", "sha256"})
     return Checkpoint(Description(**fields), network.eval())
+
+
+def checkpoint_file(stem: Path, suffix: str) -> Path:
+    """``WEIGHTS`` or ``DESCRIPTION`` of a stem; not ``with_suffix``: a stem such as net-1.0 has a dot of its own."""
+    return stem.with_name(stem.name + suffix)
+
+
+def is_description(document: Any) -> bool:
+    """Whether a JSON document is a checkpoint's."""
+    return bool(document["format"] == _File.model_fields["format"].default)
 
 
 def _build(file: _File, stem: Path) -> nn.Module:
@@ -128,16 +140,3 @@ def _read(path: Path) -> bytes:
         raise ConfigError(
             f"{path}: {error.strerror}; a checkpoint is STEM{WEIGHTS} beside STEM{DESCRIPTION}, named by STEM"
         ) from error
-
-
-def _file(stem: Path, suffix: str) -> Path:
-    return stem.with_name(stem.name + suffix)  # not with_suffix: a stem such as net-1.0 has a dot of its own
-
-
-def _replace(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What several commands' parsers share."""
+"""What several commands' parsers and beginnings share."""
 
 import argparse
 from pathlib import Path
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from runtime.errors import ConfigError
-from runtime.manifest import Input
+from runtime.manifest import Input, Manifest
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
 else:
     Commands = argparse._SubParsersAction
@@ -31,15 +33,16 @@ def size(text: str) -> tuple[int, int]:
     return positive(first), positive(second)
 
 
-def add_gate(parser: argparse.ArgumentParser) -> None:
-    """Let the user name the pictures that the new engine is proven on."""
+def add_gate(parser: argparse.ArgumentParser, default: str = "") -> None:
+    """Let the user name the pictures that the new engine is proven on; ``default`` says which are taken otherwise."""
     parser.add_argument(
         "--pictures",
         type=Path,
         nargs="+",
         default=[],
         metavar="PATH",
-        help="pictures, or folders of them, on which the engine must answer as its reference does",
+        help="pictures, or folders of them, on which the engine must answer as its reference does"
+        + (f" ({default})" if default else ""),
     )
     parser.add_argument("--damaged", action="store_true", help="prove it on damaged copies of each picture too")
     parser.add_argument("--unverified", action="store_true", help="write the engine without proving anything")
@@ -58,6 +61,25 @@ def gate_samples(options: argparse.Namespace, spec: Input) -> NDArray[Any] | Non
         )
     if options.unverified:
         return None
+    import export.answers  # noqa: F401 - a package that the proof needs is missed before the long work
     from export.samples import load_samples
 
     return load_samples(options.pictures, spec, damaged=options.damaged)
+
+
+def open_float32(path: Path) -> "tuple[ModelProto, Manifest]":
+    """The engine that one of lower precision is made of, each of its nodes with a name of its own.
+
+    Raises:
+        EngineError: the file or its manifest cannot be read.
+        ConfigError: it is of lower precision already.
+    """
+    from export.graph import name_nodes
+    from export.manifest import load_model, read_model_manifest
+
+    model = load_model(path)
+    manifest = read_model_manifest(model, str(path))
+    if manifest.precision != "fp32":
+        raise ConfigError(f"{path} is {manifest.precision}; give the float32 engine that it was made from")
+    name_nodes(model)
+    return model, manifest

@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from export.commands.arguments import Commands, add_gate, gate_samples
+from export.commands.arguments import Commands, add_gate, gate_samples, open_float32
+from export.commands.recipe import recipe
+from export.commands.targets import ONNX, require_suffix, require_targets
 from runtime.errors import ConfigError
 from runtime.manifest import Tolerances
 
@@ -24,12 +26,11 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from export.half import describe_nodes, fit_half, half_manifest, to_half
-    from export.manifest import attach_manifest, load_model, read_model_manifest, save_model
+    from export.manifest import attach_manifest, save_model
 
-    model = load_model(options.engine)
-    manifest = read_model_manifest(model, str(options.engine))
-    if manifest.precision != "fp32":
-        raise ConfigError(f"{options.engine} is {manifest.precision}; give the float32 engine that it was made from")
+    require_suffix("--output", options.output, ONNX)
+    require_targets({"--output": options.output}, [options.engine])
+    model, manifest = open_float32(options.engine)
     tolerances = _tolerances(options.difference)
     samples = gate_samples(options, manifest.inputs[0])
     if samples is None:
@@ -41,9 +42,20 @@ def run(options: argparse.Namespace) -> None:
         told = f"differs by {max(one.difference for one in fitted.parity.outputs):.2g} at most ({len(samples)} samples)"
         for kept in describe_nodes(model, fitted.kept):
             print(f"kept in float32: {kept}")
-    attach_manifest(half, half_manifest(manifest, half, tolerances), str(options.output))
+    attach_manifest(half, half_manifest(manifest, half, tolerances, _recipe(options)), str(options.output))
     save_model(half, options.output)
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, {told}")
+
+
+def _recipe(options: argparse.Namespace) -> str:
+    flags = {
+        "--output": options.output,
+        "--difference": options.difference,
+        "--pictures": options.pictures,
+        "--damaged": options.damaged,
+        "--unverified": options.unverified,
+    }
+    return recipe("fp16", options.engine, flags)
 
 
 def _tolerances(difference: float | None) -> Tolerances:

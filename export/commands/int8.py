@@ -1,11 +1,13 @@
 """``int8``: an ONNX file in float32 as one in 8 bits."""
 
 import argparse
-import shlex
+import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from export.commands.arguments import Commands
+from export.commands.arguments import Commands, open_float32
+from export.commands.recipe import recipe
+from export.commands.targets import ONNX, require_suffix, require_targets
 from runtime.errors import ConfigError
 from runtime.manifest import Tolerances
 
@@ -59,18 +61,21 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--rank-correlation", type=float, metavar="R", help="Spearman's, at least (0.99)")
     parser.add_argument("--flips", type=float, metavar="SHARE", help="of decisions, at most (0.02)")
-    parser.add_argument("--unverified", action="store_true", help="write the engine whatever it answers")
+    parser.add_argument(
+        "--unverified",
+        action="store_true",
+        help="write the engine whatever it answers, as long as serving can read it: never NaN, nor beyond its range",
+    )
     parser.set_defaults(command=run, remedy="pip install 'framegate[cpu,manifest]'")
 
 
 def run(options: argparse.Namespace) -> None:
-    from export.manifest import attach_manifest, load_model, read_model_manifest, save_model
+    from export.manifest import attach_manifest, save_model
     from export.quantize import fit_int8, int8_manifest, require_layers
 
-    model = load_model(options.engine)
-    manifest = read_model_manifest(model, str(options.engine))
-    if manifest.precision != "fp32":
-        raise ConfigError(f"{options.engine} is {manifest.precision}; give the float32 engine that it was made from")
+    require_suffix("--output", options.output, ONNX)
+    require_targets({"--output": options.output}, [options.engine])
+    model, manifest = open_float32(options.engine)
     require_layers(model, options.keep)
     tolerances = _tolerances(options)
     pictures = split_pictures(options.pictures, manifest.inputs[0], damaged=options.damaged)
@@ -84,26 +89,31 @@ def run(options: argparse.Namespace) -> None:
         seven_bits=options.seven_bits,
     )
     attach_manifest(
-        fitted.model, int8_manifest(manifest, fitted.model, tolerances, _command(options)), str(options.output)
+        fitted.model, int8_manifest(manifest, fitted.model, tolerances, _recipe(options)), str(options.output)
     )
     save_model(fitted.model, options.output)
     _tell(options, fitted, pictures)
 
 
 def split_pictures(paths: list[Path], spec: "Input", *, damaged: bool) -> "Pictures":
-    """Split by picture: a damaged copy is never on the other side than its picture.
+    """Split by picture: a damaged copy, or the same picture under another name, is never on the other side.
 
     Raises:
-        ConfigError: fewer than two pictures, or one that cannot be read.
+        ConfigError: too few pictures for a ranking on both sides, or one that cannot be read.
     """
     import numpy as np
 
     from export.quantize import Pictures
     from export.samples import find_pictures, load_samples
 
-    found = find_pictures(paths)
+    found = list({hashlib.sha256(path.read_bytes()).digest(): path for path in find_pictures(paths)}.values())
     if len(found) < 2:
         raise ConfigError(f"--pictures: {found[0]} alone cannot both calibrate and be held out; give more, 100 at best")
+    if not damaged and len(found) < 2 * HELD_OUT:
+        raise ConfigError(
+            f"--pictures: of {len(found)} different ones, one would be held out, and one sample ranks nothing; give "
+            f"{2 * HELD_OUT} or more, 100 at best, or leave --no-damaged out"
+        )
     order = np.random.default_rng(SEED).permutation(len(found))
     held_out = max(1, len(found) // HELD_OUT)
     sides = [[found[i] for i in sorted(side)] for side in (order[held_out:], order[:held_out])]
@@ -120,17 +130,19 @@ def _tolerances(options: argparse.Namespace) -> Tolerances:
     return TOLERANCES["int8"].model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
-def _command(options: argparse.Namespace) -> str:
-    words: list[Any] = ["python", "-m", "export", "int8", options.engine, "--output", options.output]
-    words += ["--pictures", *options.pictures]
-    words += [] if options.damaged else ["--no-damaged"]
-    words += ["--method", options.method, *(["--keep", *options.keep] if options.keep else [])]
-    for flag in ("seven_bits", "unverified"):
-        words += [f"--{flag.replace('_', '-')}"] if getattr(options, flag) else []
-    for flag in ("rank_correlation", "flips"):
-        value = getattr(options, flag)
-        words += [f"--{flag.replace('_', '-')}", value] if value is not None else []
-    return shlex.join(map(str, words))
+def _recipe(options: argparse.Namespace) -> str:
+    flags = {
+        "--output": options.output,
+        "--pictures": options.pictures,
+        "--no-damaged": not options.damaged,
+        "--method": options.method,
+        "--keep": options.keep,
+        "--seven-bits": options.seven_bits,
+        "--unverified": options.unverified,
+        "--rank-correlation": options.rank_correlation,
+        "--flips": options.flips,
+    }
+    return recipe("int8", options.engine, flags)
 
 
 def _tell(options: argparse.Namespace, fitted: "Int8", pictures: "Pictures") -> None:

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from export.commands.arguments import Commands
+from export.commands.targets import require_targets
+from runtime.errors import EngineError
 
 
 def add(commands: Commands) -> None:
@@ -24,14 +26,27 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     from export.manifest import load_model, manifest_text, read_manifest_file, weights_digest, write_manifest
 
+    if options.output:
+        require_targets({"--output": options.output}, [] if options.manifest is None else [options.manifest])
+
     model = load_model(options.engine)
     if options.manifest is None:
         text = manifest_text(model)
-        print(_template(options.engine) if text is None else json.dumps(json.loads(text), indent=2))
+        print(_template(options.engine) if text is None else _indented(text, options.engine))
         return
     manifest = read_manifest_file(options.manifest, weights_digest(model))
     write_manifest(options.engine, manifest, options.output)
     print(f"{options.output or options.engine}: manifest of {manifest.name} {manifest.version}, {manifest.digest}")
+
+
+def _indented(text: str, engine: Path) -> str:
+    try:
+        return json.dumps(json.loads(text), indent=2)
+    except ValueError as error:
+        raise EngineError(
+            f"{engine}: the manifest in it is not JSON ({error}); give it another: "
+            f"python -m export manifest {engine} --manifest FILE"
+        ) from error
 
 
 def _template(engine: Path) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.commands.arguments import Commands, add_gate, gate_samples, size
+from export.commands.targets import ONNX, require_suffix, require_targets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,14 +16,16 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add_parser("onnx", help="a trained checkpoint to an ONNX file in float32 (extra `export`)")
+    parser = commands.add_parser(
+        "onnx", help="a trained checkpoint to an ONNX file in float32 (extras `cpu`, `export`)"
+    )
     parser.add_argument("checkpoint", type=Path, metavar="STEM", help="of STEM.safetensors and STEM.json")
     parser.add_argument("--output", type=Path, required=True, help="the ONNX file to write")
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument("--size", type=size, metavar="HEIGHTxWIDTH", help="of the pictures (the checkpoint's own)")
     sizes.add_argument("--dynamic-size", action="store_true", help="leave height and width open in the graph")
     add_gate(parser)
-    parser.set_defaults(command=run, remedy="pip install 'framegate[export]'")
+    parser.set_defaults(command=run, remedy="pip install 'framegate[cpu,export]'")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -30,6 +33,8 @@ def run(options: argparse.Namespace) -> None:
     from export.trace import make_engine, sized_input
     from training.checkpoint import load_checkpoint
 
+    require_suffix("--output", options.output, ONNX)
+    require_targets({"--output": options.output})
     checkpoint = load_checkpoint(options.checkpoint)
     spec = sized_input(checkpoint.description, options.size, options.dynamic_size)
     specs = [spec, _another_size(spec)] if options.dynamic_size else [spec]
@@ -37,13 +42,18 @@ def run(options: argparse.Namespace) -> None:
     model = make_engine(checkpoint, size=options.size, dynamic_size=options.dynamic_size)
     for samples in fed:
         if samples is not None:
-            _prove(checkpoint, model, samples, str(options.output))
+            prove(checkpoint, model, samples, str(options.output))
     save_model(model, options.output)
     digest = read_model_manifest(model, str(options.output)).digest
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, {digest}")
 
 
-def _prove(checkpoint: "Checkpoint", model: "ModelProto", samples: "NDArray[Any]", what: str) -> None:
+def prove(checkpoint: "Checkpoint", model: "ModelProto", samples: "NDArray[Any]", what: str) -> None:
+    """Hold an engine to the checkpoint it was made of.
+
+    Raises:
+        EngineError: it answers otherwise.
+    """
     from export.answers import onnx_answers, torch_answers
     from export.manifest import read_model_manifest
     from export.parity import compare, tolerances_of

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.commands.arguments import Commands, add_gate, gate_samples, positive
+from export.commands.recipe import recipe
+from export.commands.targets import require_replaceable, require_suffix, require_targets
 from runtime.errors import ConfigError, InferenceError
 
 if TYPE_CHECKING:
@@ -59,22 +61,57 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from export.plan import build_plan, read_source, unfinished
+    from training.files import write_whole
 
-    if options.output.suffix not in SUFFIXES:
-        raise ConfigError(f"--output {options.output}: a plan's name ends in {' or '.join(SUFFIXES)}")
+    _require_targets(options)
     wanted = _build_options(options)
     device, absence = _find_device(options)
     manifest = read_source(options.onnx, wanted)
     samples = gate_samples(options, manifest.inputs[0])
-    built = build_plan(options.onnx, manifest, wanted, device)
+    built = build_plan(options.onnx, manifest, wanted, device, _recipe(options))
+    if options.layers and built.layers is None:
+        raise ConfigError(f"--layers {options.layers}: this GPU cannot load the plan, and so not list its layers")
     proven = 0
     with unfinished(built, options.output) as draft:
-        if options.layers:
-            _write_layers(options.layers, built)
         if samples is not None and built.layers is not None:
             _prove(draft, options.onnx, samples, built)
             proven = len(samples)
+        if options.layers and built.layers is not None:
+            write_whole(options.layers, built.layers.encode())
     _tell(options.onnx, options.output, built, proven, absence)
+
+
+def _require_targets(options: argparse.Namespace) -> None:
+    require_suffix("--output", options.output, SUFFIXES)
+    manifest = options.output.with_suffix(".json")
+    targets = {
+        "--output": options.output,
+        "the plan's manifest": manifest,
+        "--layers": options.layers,
+        "--timing-cache": options.timing_cache,
+    }
+    require_targets(targets, [options.onnx])
+    require_replaceable("the plan's manifest", manifest, "a plan's manifest", lambda document: document["plan"])
+    require_replaceable("--layers", options.layers, "a list of layers", lambda document: "Layers" in document)
+
+
+def _recipe(options: argparse.Namespace) -> str:
+    flags = {
+        "--output": options.output,
+        "--runtime": options.runtime,
+        "--min-batch": options.min_batch,
+        "--opt-batch": options.opt_batch,
+        "--max-batch": options.max_batch,
+        "--workspace-mib": options.workspace_mib,
+        "--version-compatible": options.version_compatible,
+        "--hardware-compatibility": options.hardware_compatibility,
+        "--compute-capability": options.compute_capability,
+        "--allow-fp32": options.allow_fp32,
+        "--pictures": options.pictures,
+        "--damaged": options.damaged,
+        "--unverified": options.unverified,
+    }
+    return recipe("tensorrt", options.onnx, flags)
 
 
 def _build_options(options: argparse.Namespace) -> "BuildOptions":
@@ -112,13 +149,6 @@ def _find_device(options: argparse.Namespace) -> "tuple[Device | None, str]":
                 f"--layers {options.layers}: a GPU must load the plan to list its layers: {error}"
             ) from error
         return None, str(error)
-
-
-def _write_layers(path: Path, built: "BuiltPlan") -> None:
-    if built.layers is None:
-        raise ConfigError(f"--layers {path}: this GPU cannot load the plan, and so not list its layers")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(built.layers)
 
 
 def _prove(draft: Path, onnx: Path, samples: "NDArray[Any]", built: "BuiltPlan") -> None:

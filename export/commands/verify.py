@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from export.commands.arguments import Commands
+from export.commands.targets import require_replaceable, require_targets
 from runtime.errors import FramegateError
 
 
@@ -19,7 +20,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--damaged", action="store_true", help="damaged copies of each picture too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured there")
     parser.add_argument("--require-all", action="store_true", help="an engine that cannot run here is a failure")
-    parser.set_defaults(command=run, remedy="pip install 'framegate[export]'")
+    parser.set_defaults(command=run, remedy="pip install 'framegate[cpu,export]'")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -29,9 +30,14 @@ def run(options: argparse.Namespace) -> None:
     from rich.console import Console
 
     from export.samples import load_samples
-    from export.verify import report, table, verify
+    from export.verify import SCHEMA, report, table, verify
     from runtime.manifest import Input
+    from training.files import write_whole
 
+    engines = [options.reference, *options.engines]
+    read = [file for path in engines for file in (path, path.with_name(f"{path.name}.json"), path.with_suffix(".json"))]
+    require_targets({"--json": options.json}, read)
+    require_replaceable("--json", options.json, "such a report", lambda document: document["schema"] == SCHEMA)
     counts = []
 
     @cache
@@ -43,8 +49,8 @@ def run(options: argparse.Namespace) -> None:
     verdicts = verify(options.reference, options.engines, samples)
     Console().print(table(options.reference, counts[0], verdicts))
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report(options.reference, counts[0], verdicts), indent=2) + "\n")
+        written = report(options.reference, counts[0], verdicts)
+        write_whole(options.json, f"{json.dumps(written, indent=2, allow_nan=False)}\n".encode())
     failed = [f"{verdict.file}: {'; '.join(verdict.faults)}" for verdict in verdicts if verdict.faults]
     if options.require_all:
         failed += [f"{verdict.file}: not run: {verdict.not_run}" for verdict in verdicts if verdict.not_run]

@@ -1,3 +1,4 @@
+import platform
 from pathlib import Path
 
 import cv2
@@ -25,3 +26,10 @@ def photographs(shipped: Path) -> NDArray[np.uint8]:
     assert len(paths) >= 10
     pictures = [simplejpeg.decode_jpeg(path.read_bytes()) for path in paths]
     return np.stack([cv2.resize(picture, (int(width), int(height))) for picture in pictures])
+
+
+def saturates() -> bool:
+    """Whether this CPU cuts off the sum of two 8-bit products at 16 bits: x86 without VNNI, by its flags."""
+    flags = Path("/proc/cpuinfo")
+    known = flags.read_text() if flags.is_file() else ""
+    return platform.machine() in ("x86_64", "AMD64") and "vnni" not in known

@@ -14,6 +14,7 @@ pytest.importorskip("safetensors", reason=REASON)
 from runtime.errors import ConfigError  # noqa: E402 - what follows needs torch
 from tests.export.networks import pyramid, pyramid_checkpoint  # noqa: E402
 from training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from training.files import write_whole  # noqa: E402
 from training.models import ARCHITECTURES  # noqa: E402
 
 
@@ -105,3 +106,18 @@ def test_every_architecture_answers_in_its_heads_ranges() -> None:
             answers = network(torch.rand(2, 3, 224, 224) * 255)
         assert {name: tuple(values.shape) for name, values in answers.items()} == {"utility": (2,)}
         assert 0 <= float(answers["utility"].min()) <= float(answers["utility"].max()) <= 1
+
+
+@pytest.mark.parametrize("name", [".", "/", ".json"])
+def test_a_stem_without_a_name_is_refused(name: str) -> None:
+    """A folder is no checkpoint: the text says how one is named."""
+    with pytest.raises(ConfigError, match="named by STEM"):
+        load_checkpoint(Path(name))
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    """No half of a file, whatever stops it."""
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"):
+        write_whole(tmp_path / "taken", b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

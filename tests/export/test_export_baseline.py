@@ -18,6 +18,7 @@ from export.__main__ import main  # noqa: E402 - needs torch
 from export.answers import torch_answers  # noqa: E402
 from export.baseline import baseline_checkpoint  # noqa: E402
 from export.manifest import load_model, read_manifest  # noqa: E402
+from runtime.errors import EngineError  # noqa: E402
 from training.checkpoint import load_checkpoint  # noqa: E402
 from training.models.efficientnet_lite import rename  # noqa: E402
 
@@ -92,3 +93,24 @@ def test_every_weight_is_used() -> None:
     """A weight with a name that the mapping does not know stops the loading."""
     with pytest.raises(KeyError, match="_attention"):
         rename({"_attention.weight": torch.zeros(1)}, [])
+
+
+def test_baseline_is_proven_or_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the demo's photographs where they are; elsewhere pictures are due. A checkpoint's name may clash, too."""
+    output, stem = tmp_path / "x.onnx", tmp_path / "x"
+    monkeypatch.setattr("export.commands.onnx.prove", refuse)
+    assert main(["baseline", "--output", str(output), "--checkpoint", str(stem)]) == 2
+    assert "12 samples" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    assert main(["baseline", "--output", str(output), "--checkpoint", str(stem)]) == 2
+    assert "give --pictures" in capsys.readouterr().err
+    stem.with_suffix(".json").write_text("{}")
+    assert main(["baseline", "--output", str(output), "--checkpoint", str(stem), "--unverified"]) == 2
+    assert "is not a checkpoint's" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def refuse(_: object, __: object, samples: NDArray[np.uint8], what: str) -> None:
+    raise EngineError(f"{what}: {len(samples)} samples")

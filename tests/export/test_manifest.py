@@ -248,7 +248,7 @@ def test_baseline_command_names_the_extra(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 2
-    assert "framegate[export]" in done.stderr
+    assert "framegate[cpu,export]" in done.stderr
     assert not (tmp_path / "x.onnx").exists()
 
 

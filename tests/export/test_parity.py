@@ -60,7 +60,7 @@ def test_a_mean_opinion_may_differ_by_more_than_any_share() -> None:
 
 
 def test_outputs_beyond_the_heads() -> None:
-    """A map has its masks compared, other values their difference; only where both sides have them."""
+    """Measured where both sides have them, and held to nothing: serving never reads them."""
     reference = {"usefulness": np.zeros(2), "map": np.zeros((2, 2, 2)), "logits": np.zeros((2, 7)), "lost": np.ones(2)}
     candidate = reference | {"map": np.array([[[1.0, 0], [0, 0]], [[0, 0], [0, 0]]])}
     del candidate["lost"]
@@ -71,8 +71,74 @@ def test_outputs_beyond_the_heads() -> None:
     assert outputs["map"].mask_iou == 0.5  # nothing in common, and two empty masks that agree
     assert outputs["map"].difference == 1
     assert outputs["logits"].mask_iou is None
-    assert outputs["map"].faults(TOLERANCES["int8"]) == []  # no ranking, no decision
-    assert len(outputs["map"].faults(TOLERANCES["fp16"])) == 1
+    assert all(
+        outputs[name].faults(tolerances) == [] for name in ("map", "logits") for tolerances in TOLERANCES.values()
+    )
+
+
+def test_a_map_is_held_to_its_masks_where_the_manifest_asks() -> None:
+    """``mask_iou``, and a map that is not there cannot reach it."""
+    reference = {"usefulness": np.zeros(2), "map": np.zeros((2, 2, 2))}
+    candidate = reference | {"map": np.array([[[1.0, 0], [0, 0]], [[0, 0], [0, 0]]])}
+    parity = compare(reference, candidate, MANIFEST)
+
+    assert parity.faults(Tolerances(mask_iou=0.5)) == []
+    assert parity.faults(Tolerances(mask_iou=0.6)) == ["output 'map': masks' IoU 0.5000, at least 0.6 is asked"]
+    del candidate["map"]
+    assert "there is no map" in compare(reference, candidate, MANIFEST).faults(Tolerances(mask_iou=0.5))[0]
+
+
+@pytest.mark.parametrize("tolerances", [Tolerances(), *TOLERANCES.values()])
+def test_a_distribution_without_a_mean_never_passes(tolerances: Tolerances) -> None:
+    """A row that sums to 0 has the mean opinion 0 / 0: it is no answer, and the report stays JSON."""
+    reference = {"usefulness": np.full(3, 0.5), "opinions": np.array([EVEN, HIGH, EVEN])}
+    candidate = {"usefulness": np.full(3, 0.5), "opinions": np.array([[0.0] * 5, HIGH, EVEN])}
+
+    parity = compare(reference, candidate, BOTH)
+
+    assert "output 'opinions': 1 of 3 answers are not finite" in parity.faults(tolerances)
+    assert parity.change == np.inf
+    json.dumps(parity.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("tolerances", "measures"),
+    [
+        (Tolerances(difference=0.1), {"difference": np.nan}),
+        (Tolerances(rank_correlation=0.9), {"rank_correlation": np.nan}),
+        (Tolerances(flips=0.1), {"flips": np.nan}),
+    ],
+)
+def test_a_measure_that_is_no_number_is_beyond_every_tolerance(
+    tolerances: Tolerances, measures: dict[str, float]
+) -> None:
+    """NaN is neither above nor below."""
+    fields: dict[str, Any] = {"rank_correlation": 1.0, "flips": 0.0, "difference": 0.0, "mean_difference": 0.0}
+    sound = OutputParity("usefulness", "utility", 3, 0, **fields)
+    assert sound.faults(tolerances) == []
+
+    assert len(OutputParity("usefulness", "utility", 3, 0, **{**fields, **measures}).faults(tolerances)) == 1
+
+
+@pytest.mark.parametrize(
+    ("utility", "shares", "output"),
+    [(0.5, [0.6] * 5, "opinions"), (1.5, EVEN, "usefulness"), (-0.5, EVEN, "usefulness")],
+)
+def test_what_serving_would_not_take_never_passes(utility: float, shares: list[float], output: str) -> None:
+    """Ranks and decisions may all be right: the frames would be dead letters. The reference is not asked."""
+    reference = {"usefulness": np.full(3, utility), "opinions": np.array([shares] * 3)}
+
+    [fault] = compare(reference, reference, BOTH).faults(Tolerances())
+
+    assert fault.startswith(f"output '{output}': 3 of 3 answers would be dead letters: out-of-range")
+
+
+def test_one_sample_ranks_nothing() -> None:
+    """Whatever it answers: the text says so, rather than 0 or 1."""
+    one = of_utility([0.5], [0.5])
+
+    assert one.faults(Tolerances(rank_correlation=0.9)) == ["one sample ranks nothing; give more pictures"]
+    assert one.faults(Tolerances(difference=0.1)) == []
 
 
 def test_mask_iou_by_hand() -> None:

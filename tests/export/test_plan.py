@@ -96,7 +96,7 @@ def mean(source: str) -> list[onnx.NodeProto]:
 
 def build(engine: Path, **options: Any) -> Any:
     wanted = BuildOptions(**{**vars(RTX), **options})
-    return build_plan(engine, read_source(engine, wanted), wanted, None)
+    return build_plan(engine, read_source(engine, wanted), wanted, None, "make it")
 
 
 @pytest.mark.parametrize("engine", sorted((ROOT / "models").glob("*.onnx")), ids=lambda path: path.stem)
@@ -111,7 +111,11 @@ def test_each_shipped_engine_becomes_a_plan_and_its_manifest(
     manifest = parse_manifest((tmp_path / "engine.json").read_text(), "engine.json")
     original = read_manifest(source)
     assert original is not None
-    assert manifest.model_copy(update={"plan": None}) == original
+    assert manifest.model_copy(update={"plan": None, "provenance": original.provenance}) == original
+    assert manifest.provenance.command.startswith(
+        f"python -m export tensorrt {source.name} --output engine.plan --runt"
+    )
+    assert "--max-batch 8 --hardware-compatibility none --pictures photos" in manifest.provenance.command
     assert manifest.precision == "fp16"
     plan = manifest.plan
     assert plan is not None
@@ -270,7 +274,7 @@ def test_full_tensorrt_needs_a_gpu(baseline: Path, trt: Any, monkeypatch: pytest
     monkeypatch.setattr(plan_module, "load_library", lambda _: trt)
     options = BuildOptions(library="tensorrt")
     with pytest.raises(ConfigError, match="builds on a GPU"):
-        build_plan(baseline, read_source(baseline, options), options, None)
+        build_plan(baseline, read_source(baseline, options), options, None, "make it")
 
 
 def test_files_that_are_no_engines_are_refused(tensorrt: Command, tmp_path: Path, shipped: Path, capsys: Any) -> None:

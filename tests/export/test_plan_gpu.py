@@ -44,6 +44,6 @@ def convert(engine: Path, path: Path) -> None:
     """The engine in half precision, with the manifest that says so."""
     model = load_model(engine)
     half = to_half(model)
-    manifest = half_manifest(read_model_manifest(model, str(engine)), half, TOLERANCES["fp16"])
+    manifest = half_manifest(read_model_manifest(model, str(engine)), half, TOLERANCES["fp16"], "test_plan_gpu.convert")
     attach_manifest(half, manifest, str(path))
     save_model(half, path)

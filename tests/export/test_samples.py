@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.samples import find_pictures, load_samples
+from export.samples import draw_samples, find_pictures, load_samples
 from runtime.decode import Decoder
 from runtime.errors import ConfigError
 from runtime.manifest import Input, Resize
@@ -69,3 +69,20 @@ def test_no_pictures_is_an_error(tmp_path: Path) -> None:
         load_samples([tmp_path / "gone"], SPEC)
     with pytest.raises(ConfigError, match=r"broken\.jpg.*leave it out"):
         load_samples([tmp_path], SPEC)
+
+
+def test_a_picture_that_is_named_twice_is_taken_once(tmp_path: Path) -> None:
+    """By its file, its folder and a link: it must not both calibrate and be held out. A folder is no picture."""
+    (tmp_path / "one.jpg").write_bytes((PHOTOS / "canyon-wren.jpg").read_bytes())
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "one.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+
+    assert len(find_pictures([tmp_path / "one.jpg", tmp_path, tmp_path / "." / "one.jpg"])) == 1
+
+
+def test_drawn_samples_are_of_every_kind() -> None:
+    """Each n-th of pictures with their copies would be undamaged pictures alone."""
+    kinds = np.tile(np.arange(5), 12)
+
+    assert len(set(draw_samples(kinds, 12))) >= 3
+    np.testing.assert_array_equal(draw_samples(kinds, 100), kinds)

@@ -22,7 +22,22 @@ PHOTOS = str(ROOT / "demo" / "photos")
 
 @pytest.fixture
 def reference(tmp_path: Path) -> Path:
-    return make_engine(tmp_path / "reference.onnx", "utility", "quality")
+    return sound(make_engine(tmp_path / "reference.onnx", "utility", "quality"))
+
+
+def sound(path: Path, **changes: Any) -> Path:
+    """Give an engine of ``tests.engines`` its outputs' shapes and weights' digest; ``changes`` go to its manifest."""
+    model = load_model(path)
+    text = next(entry.value for entry in model.metadata_props if entry.key == METADATA_KEY)
+    manifest = Manifest.model_validate_json(text).model_copy(update={"digest": weights_digest(model), **changes})
+    for value in model.graph.output:
+        shape = value.type.tensor_type.shape
+        del shape.dim[:]
+        for size in ("batch",) if value.name == "usefulness" else ("batch", 5):
+            shape.dim.add(**{"dim_param" if isinstance(size, str) else "dim_value": size})
+    attach_manifest(model, manifest, "test")
+    save_model(model, path)
+    return path
 
 
 def brighter(reference: Path, by: float, **changes: Any) -> Path:
@@ -30,16 +45,9 @@ def brighter(reference: Path, by: float, **changes: Any) -> Path:
     model = load_model(reference)
     [white] = [tensor for tensor in model.graph.initializer if tensor.name == "white"]
     white.CopyFrom(numpy_helper.from_array(np.array(255 / by, np.float32), "white"))
-    text = next(entry.value for entry in model.metadata_props if entry.key == METADATA_KEY)
-    manifest = Manifest.model_validate_json(text).model_copy(update={"digest": weights_digest(model), **changes})
-    for value in model.graph.output:
-        shape = value.type.tensor_type.shape
-        for size in ("batch",) if value.name == "usefulness" else ("batch", 5):
-            shape.dim.add(**{"dim_param" if isinstance(size, str) else "dim_value": size})
-    attach_manifest(model, manifest, "test")
-    path = reference.with_name(f"{manifest.precision}-{by}.onnx")
+    path = reference.with_name(f"{changes.get('precision', 'fp32')}-{by}.onnx")
     save_model(model, path)
-    return path
+    return sound(path, **changes)
 
 
 def plan_file(reference: Path) -> Path:
@@ -153,7 +161,7 @@ def test_an_engine_that_cannot_be_read(
 
 def test_engines_of_other_outputs_are_not_compared(reference: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A head that the reference lacks is an error."""
-    utility = make_engine(reference.with_name("utility.onnx"), "utility")
+    utility = sound(make_engine(reference.with_name("utility.onnx"), "utility"))
 
     assert _verify(utility, reference) == 2
     assert "the reference has no output 'opinions'" in capsys.readouterr().err
@@ -181,3 +189,81 @@ def test_a_checkpoint_is_the_reference(tmp_path: Path, monkeypatch: pytest.Monke
     assert (in_full["precision"], in_half["precision"]) == ("fp32", "fp16")
     assert all(one["difference"] <= 1e-4 for one in in_full["outputs"])
     assert all(1e-6 < one["difference"] <= 5e-3 for one in in_half["outputs"])
+
+
+def test_a_head_that_was_lost_or_changed_fails(
+    reference: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Its scores may be the same: its decisions are not. Exit 1, said in the table and in the report."""
+    utility, quality = Manifest.model_validate_json(load_model(reference).metadata_props[0].value).heads
+    lost = brighter(reference, 1.0, heads=(utility,))
+    report = tmp_path / "report.json"
+
+    assert _verify(reference, lost, "--json", str(report)) == 1
+    assert "head 'quality' of the reference is not in its manifest" in capsys.readouterr().err
+    assert json.loads(report.read_text())["engines"][0]["passed"] is False
+
+    changed = brighter(reference, 1.0, heads=(utility.model_copy(update={"threshold": 0.3}), quality))
+    assert _verify(reference, changed) == 1
+    assert "with threshold 0.3, the reference's of output 'usefulness' with threshold 0.5" in capsys.readouterr().err
+
+    assert _verify(reference, brighter(reference, 1.0)) == 0
+
+
+def test_a_digest_that_is_not_the_weights_is_found_out(reference: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Decisions carry the digest: it must be of the weights that made them."""
+    model = load_model(reference)
+    [white] = [tensor for tensor in model.graph.initializer if tensor.name == "white"]
+    white.CopyFrom(numpy_helper.from_array(np.array(255.001, np.float32), "white"))
+    other = reference.with_name("other.onnx")
+    save_model(model, other)
+
+    assert _verify(reference, other) == 2
+    assert "digest is sha256" in capsys.readouterr().err
+
+
+def test_the_report_replaces_reports_alone(reference: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A checkpoint's or a plan's JSON is not written over, nor one of the engines; an older report is."""
+    report = reference.with_name("report.json")
+    for _ in range(2):
+        assert _verify(reference, reference, "--json", str(report)) == 0
+
+    report.write_text('{"format": "framegate/checkpoint/1"}')
+    assert _verify(reference, reference, "--json", str(report)) == 2
+    assert "is not such a report" in capsys.readouterr().err
+    assert report.read_text() == '{"format": "framegate/checkpoint/1"}'
+    assert _verify(reference, reference, "--json", str(reference.with_suffix(".json"))) == 2
+    assert "which is read" in capsys.readouterr().err
+    assert _verify(reference, reference, "--json", str(reference.parent)) == 2
+    assert "is a folder" in capsys.readouterr().err
+
+
+def test_one_picture_ranks_nothing(reference: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Even an engine that answers it exactly: the text says what to give."""
+    ranked = brighter(reference, 1.0, tolerances=Tolerances(rank_correlation=0.9))
+    one = next(Path(PHOTOS).glob("*.jpg"))
+
+    assert main(["verify", str(reference), str(ranked), "--pictures", str(one)]) == 1
+    assert "one sample ranks nothing; give more pictures" in capsys.readouterr().err
+    assert _verify(reference, ranked) == 0
+
+
+def test_an_engine_of_another_size_is_held_to_its_checkpoint_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the network takes any size, it is shown the pictures at each engine's own; so is an open ONNX graph."""
+    for package in ("torch", "onnxscript", "safetensors"):
+        pytest.importorskip(package, reason="needs the export extra (pip install 'framegate[export]')")
+    from tests.export.networks import pyramid, pyramid_checkpoint  # noqa: PLC0415
+    from training.checkpoint import save_checkpoint  # noqa: PLC0415
+    from training.models import ARCHITECTURES  # noqa: PLC0415
+
+    monkeypatch.setitem(ARCHITECTURES, "pyramid", pyramid)
+    stem, own, small, free = (str(tmp_path / name) for name in ("net", "net.onnx", "small.onnx", "free.onnx"))
+    save_checkpoint(Path(stem), pyramid_checkpoint(dynamic_size=True))
+    for path, options in ((own, []), (small, ["--size", "48x56"]), (free, ["--dynamic-size"])):
+        assert main(["onnx", stem, "--output", path, "--unverified", *options]) == 0
+
+    assert main(["verify", stem, own, small, free, "--pictures", PHOTOS]) == 0
+    assert main(["verify", free, own, small, "--pictures", PHOTOS]) == 0
+    assert main(["verify", own, small, "--pictures", PHOTOS]) == 1
