@@ -10,7 +10,6 @@ from typing import Self
 import numpy as np
 import simplejpeg
 
-from runtime.allocator import return_large_blocks
 from runtime.cpus import usable_cpus
 from runtime.decision import Decisions
 from runtime.errors import EngineError, FrameError
@@ -38,7 +37,6 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        return_large_blocks()
         with ExitStack() as stack:
             cluster = _cluster(settings)
             pipeline = _pipeline(settings, stack)
