@@ -86,6 +86,7 @@ class Cluster:
             "fetch_max_wait_ms": 100,
             "fetch_max_bytes": 2 << 20,
             "max_partition_fetch_bytes": 512 << 10,
+            "metadata_max_age_ms": 10_000,  # new partitions, and a topic that a broker had not heard of, are found
             "allow_auto_create_topics": False,
             "metrics_enabled": False,
         }

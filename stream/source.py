@@ -54,6 +54,7 @@ class Source:
             auto_offset_reset=offset_reset,
             partition_assignment_strategy=[RangePartitionAssignor],
         )
+        self._await_metadata()
         self._consumer.subscribe([topic], listener=_Listener(self._revoked, self._assigned, self._consumer))
 
     def next_batch(self, max_records: int, max_wait_ms: float, idle_ms: float = 200) -> Batch | None:
@@ -101,15 +102,23 @@ class Source:
         Raises:
             StreamError: no answer within the time, or a refusal.
         """
-        timeout_ms = (self._budget_s if timeout_s is None else timeout_s) * 1000
-        try:
-            self._consumer.commit(kafka_offsets(offsets), timeout_ms=timeout_ms)
-        except (CommitFailedError, RebalanceInProgressError) as error:
-            log.warning("offsets not committed, the group moved on: the records will be read again (%s)", error)
-            return False
-        except KafkaError as error:
-            raise StreamError(f"cannot commit offsets of {self.topic}: {type(error).__name__}: {error}") from error
-        return True
+        deadline_s = time.monotonic() + (self._budget_s if timeout_s is None else timeout_s)
+        while True:
+            left_s = deadline_s - time.monotonic()
+            try:
+                self._consumer.commit(kafka_offsets(offsets), timeout_ms=max(1.0, left_s * 1000))
+            except (CommitFailedError, RebalanceInProgressError) as error:
+                log.warning("offsets not committed, the group moved on: the records will be read again (%s)", error)
+                return False
+            except KafkaError as error:
+                # kafka-python retries most of these itself, but not all: a refused connection ends its commit at once
+                if not isinstance(error, RetriableError) or left_s <= RETRY_S:
+                    raise StreamError(
+                        f"cannot commit offsets of {self.topic}: {type(error).__name__}: {error}"
+                    ) from error
+                time.sleep(RETRY_S)
+            else:
+                return True
 
     def committed(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         """What the group has committed; 0 where nothing is.
@@ -162,6 +171,21 @@ class Source:
     def close(self) -> None:
         """Leave the group; commits nothing."""
         self._consumer.close(autocommit=False, timeout_ms=5000)
+
+    def _await_metadata(self) -> None:
+        """Know the topic's partitions before joining: the group's leader would assign none of what it has not heard of.
+
+        A broker tells of a topic that was just created a moment later.
+        """
+        deadline_s = time.monotonic() + self._budget_s
+        while True:
+            with suppress(RetriableError):
+                if self._consumer.partitions_for_topic(self.topic):
+                    return
+            if time.monotonic() > deadline_s:
+                self._consumer.close(autocommit=False, timeout_ms=1000)
+                raise StreamError(f"the broker does not tell the partitions of {self.topic}")
+            time.sleep(RETRY_S)
 
     def _poll(self, max_records: int, timeout_ms: float) -> list[Record]:
         try:
