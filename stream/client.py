@@ -86,7 +86,8 @@ class Cluster:
             "fetch_max_wait_ms": 100,
             "fetch_max_bytes": 2 << 20,
             "max_partition_fetch_bytes": 512 << 10,
-            "metadata_max_age_ms": 10_000,  # new partitions, and a topic that a broker had not heard of, are found
+            # A group's leader that has not heard of a new topic yet assigns none of it, until it looks again.
+            "metadata_max_age_ms": 10_000,
             "allow_auto_create_topics": False,
             "metrics_enabled": False,
         }

@@ -54,7 +54,6 @@ class Source:
             auto_offset_reset=offset_reset,
             partition_assignment_strategy=[RangePartitionAssignor],
         )
-        self._await_metadata()
         self._consumer.subscribe([topic], listener=_Listener(self._revoked, self._assigned, self._consumer))
 
     def next_batch(self, max_records: int, max_wait_ms: float, idle_ms: float = 200) -> Batch | None:
@@ -171,21 +170,6 @@ class Source:
     def close(self) -> None:
         """Leave the group; commits nothing."""
         self._consumer.close(autocommit=False, timeout_ms=5000)
-
-    def _await_metadata(self) -> None:
-        """Know the topic's partitions before joining: the group's leader would assign none of what it has not heard of.
-
-        A broker tells of a topic that was just created a moment later.
-        """
-        deadline_s = time.monotonic() + self._budget_s
-        while True:
-            with suppress(RetriableError):
-                if self._consumer.partitions_for_topic(self.topic):
-                    return
-            if time.monotonic() > deadline_s:
-                self._consumer.close(autocommit=False, timeout_ms=1000)
-                raise StreamError(f"the broker does not tell the partitions of {self.topic}")
-            time.sleep(RETRY_S)
 
     def _poll(self, max_records: int, timeout_ms: float) -> list[Record]:
         try:
