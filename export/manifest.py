@@ -14,11 +14,8 @@ from onnx import ModelProto, TensorProto, numpy_helper
 
 from export.graph import TensorSpec, inputs, outputs
 from runtime.errors import ConfigError, EngineError
-from runtime.manifest import METADATA_KEY, Head, Input, Manifest, parse_manifest
+from runtime.manifest import HEAD_SHAPES, METADATA_KEY, Head, Input, Manifest, parse_manifest
 from training.files import write_whole
-
-HEAD_SHAPES: dict[str, tuple[int, ...]] = {"utility": (), "quality": (5,)}
-"""Shape of one frame's output, by kind of head."""
 
 
 def load_model(path: Path) -> ModelProto:

@@ -5,8 +5,8 @@ from typing import Any
 from onnx import ModelProto, TensorProto
 
 from export.graph import TensorSpec, inputs, outputs
-from export.manifest import HEAD_SHAPES, weights_digest
-from runtime.manifest import Resize
+from export.manifest import weights_digest
+from runtime.manifest import HEAD_SHAPES, Resize
 
 Template = dict[str, Any]
 

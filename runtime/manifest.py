@@ -95,6 +95,9 @@ class QualityHead(_Part):
 
 Head = Annotated[UtilityHead | QualityHead, Field(discriminator="kind")]
 
+HEAD_SHAPES: dict[str, tuple[int, ...]] = {"utility": (), "quality": (5,)}
+"""Shape of one frame's output, by kind of head; its dtype is float32."""
+
 
 class Provenance(_Part):
     """Where the engine was trained and how it scored. Numbers of a stand-in data set say so in ``data``."""

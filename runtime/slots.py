@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from runtime.device import Device, Event, Memory, Stream, free_all
 from runtime.errors import InferenceError
-from runtime.manifest import Head, Manifest
+from runtime.manifest import HEAD_SHAPES, Head, Manifest
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -139,4 +139,4 @@ class Slots:
 
 def output_shape(head: Head) -> tuple[int, ...]:
     """Shape of one sample of a head's output, without the batch; its dtype is float32."""
-    return () if head.kind == "utility" else (5,)
+    return HEAD_SHAPES[head.kind]
