@@ -20,6 +20,7 @@ from runtime.replies import Replies, Topics
 from runtime.settings import Settings
 from stream.client import Cluster
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from stream.hanging import end_hanging_transactions
 from stream.record import Record
 from stream.source import Source
 from stream.topics import message_limits, require_room, require_topics
@@ -96,6 +97,7 @@ class Service:
             settings.group,
             offset_reset=settings.offset_reset,
             on_revoked=self._gateway.finish_in_hand,
+            on_hidden=lambda: end_hanging_transactions(cluster, settings.group, _replied(settings)),
         )
         stack.callback(source.close)
         return source
@@ -150,15 +152,19 @@ def _replies(settings: Settings, pipeline: Pipeline) -> Replies:
 
 
 def _require_topics(settings: Settings, cluster: Cluster) -> None:
-    topics = [settings.input_topic, settings.output_topic, settings.dead_letter_topic, settings.kept_topic]
-    require_topics(cluster, [topic for topic in topics if topic], create=settings.create_topics)
+    require_topics(cluster, [settings.input_topic, *_replied(settings)], create=settings.create_topics)
     if settings.kept_topic:
         require_room(cluster, settings.input_topic, settings.kept_topic)
 
 
-def _delivery(settings: Settings, cluster: Cluster, source: Source) -> Delivery:
+def _replied(settings: Settings) -> list[str]:
+    """The topics that replies go to."""
     topics = [settings.output_topic, settings.dead_letter_topic, settings.kept_topic]
-    limits = message_limits(cluster, [topic for topic in topics if topic])
+    return [topic for topic in topics if topic]
+
+
+def _delivery(settings: Settings, cluster: Cluster, source: Source) -> Delivery:
+    limits = message_limits(cluster, _replied(settings))
     if settings.delivery == "at-least-once":
         return AtLeastOnce(cluster, source, limits)
     timeout_ms = settings.transaction_timeout_ms

@@ -15,6 +15,7 @@ from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from stream.client import Cluster, close_producer
 from stream.errors import FencedError, StreamError, TopicError
+from stream.hanging import transactional_ids
 from stream.record import Batch, Reply
 from stream.source import Source, kafka_offsets
 
@@ -73,7 +74,7 @@ class ExactlyOnce:
     """One transaction per batch holds its replies and its offsets; readers with read_committed see all or none.
 
     The transactional id is new in every process: members are fenced by their place in the group (KIP-447), and
-    what a killed process left open ends with ``transaction_timeout_ms``.
+    what a killed process left open ends with ``transaction_timeout_ms``, or by ``stream.hanging``.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class ExactlyOnce:
         self._limits = limits
         self._cluster = cluster
         self._timeout_ms = transaction_timeout_ms
-        self._id = f"{group}-{uuid.uuid4()}"
+        self._id = f"{transactional_ids(group)}{uuid.uuid4()}"
         self._producer = self._open()
 
     def deliver(self, batch: Batch, replies: Sequence[Reply]) -> bool:

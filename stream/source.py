@@ -22,7 +22,7 @@ log = logging.getLogger("framegate.stream")
 Revoked = Callable[[], object]
 RETRY_S = 0.1
 PROBE_S = 5.0
-"""How long nothing may come before the broker is asked whether it is there."""
+"""How long nothing may come before the broker is asked whether it is there, and how often offsets are looked for."""
 
 
 class Source:
@@ -39,14 +39,27 @@ class Source:
         offset_reset: ``earliest`` or ``latest``: where a group without offsets begins.
         on_revoked: called in a thread of its own before partitions go; may commit, and should be quick. The
             client keeps sending heartbeats meanwhile.
+        on_hidden: called every few seconds while an open transaction hides where the group stands in a partition.
     """
 
-    def __init__(self, cluster: Cluster, topic: str, group: str, *, offset_reset: str, on_revoked: Revoked) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        topic: str,
+        group: str,
+        *,
+        offset_reset: str,
+        on_revoked: Revoked,
+        on_hidden: Callable[[], object] = lambda: None,
+    ) -> None:
         self.topic = topic
+        self._group = group
         self._budget_s = cluster.budget_s
         self._rebalances = 0
         self._heard_s = time.monotonic()
         self._on_revoked = on_revoked
+        self._on_hidden = on_hidden
+        self._looked_s = self._stood_s = time.monotonic()
         self.assigned: frozenset[Partition] = frozenset()
         self.joined = False
         self._consumer = cluster.consumer(
@@ -62,8 +75,10 @@ class Source:
         Waits at most ``idle_ms`` for that first one; None if nothing came.
 
         Raises:
-            StreamError: the broker refuses us, or has not answered for longer than the budget.
+            StreamError: the broker refuses us, has not answered for longer than the budget, or has not said for as
+                long where the group stands.
         """
+        self._require_positions()
         records = self._poll(max_records, idle_ms)
         if not records:
             self._require_answer()
@@ -146,12 +161,12 @@ class Source:
             raise StreamError(f"cannot read the end offsets of {self.topic}: {error}") from error
         return {Partition(*partition): end for partition, end in ends.items()}
 
-    def positions(self) -> dict[Partition, int]:
-        """Per assigned partition, the next offset to be read, where it is known already."""
+    def positions(self, timeout_ms: float = 1000) -> dict[Partition, int]:
+        """Per assigned partition, the next offset to be read, where it is known within the time."""
         positions = {}
         for partition in self.assigned:
             with suppress(KafkaError):  # just revoked: the caller asks again
-                position = self._consumer.position(TopicPartition(*partition), timeout_ms=1000)
+                position = self._consumer.position(TopicPartition(*partition), timeout_ms=timeout_ms)
                 if position is not None:  # a killed member's open transaction hides what is committed
                     positions[partition] = position
         return positions
@@ -193,6 +208,25 @@ class Source:
         except KafkaError as error:
             if silent_s > self._budget_s:
                 raise StreamError(f"the broker has not answered for {silent_s:.0f} s ({error})") from error
+
+    def _require_positions(self) -> None:
+        """Look now and then whether every partition has a place to read from: the client waits for one for ever."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < PROBE_S:
+            return
+        self._looked_s = now_s
+        hidden = sorted(self.assigned - self.positions(0).keys())
+        if not hidden:
+            self._stood_s = now_s
+        elif now_s - self._stood_s > self._budget_s:
+            raise StreamError(
+                f"the broker has not said for {now_s - self._stood_s:.0f} s where group {self._group} stands in "
+                f"{_names(hidden)}: a transaction that is still open hides it. A dead gateway's ends by its time-out; "
+                "one that the broker has lost track of must be ended by hand: kafka-transactions.sh find-hanging, abort"
+            )
+        else:
+            log.warning("an open transaction hides where group %s stands in %s", self._group, _names(hidden))
+            self._on_hidden()
 
     def _revoked(self, *, lost: bool) -> None:
         self._rebalances += 1
