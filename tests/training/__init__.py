@@ -1,0 +1,1 @@
+"""The training package: data, damage, labels, recipes, metrics."""
