@@ -1,0 +1,1 @@
+"""What happens to a frame between the scene and the machine: compression, blur, noise, darkness, loss."""
