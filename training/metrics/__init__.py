@@ -1,0 +1,1 @@
+"""How well scores do: ranking, calibration, what filtering gains, detection."""

@@ -1,0 +1,1 @@
+"""Utility for machines (Khan et al., EUSIPCO 2022): labels from networks' answers, training, evaluation."""
