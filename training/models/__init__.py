@@ -9,6 +9,12 @@ from collections.abc import Callable
 from torch import nn
 
 from training.models.confidence import efficientnet_lite0_confidence
+from training.models.resnet import resnet18_utility
+from training.models.utility import efficientnet_lite0_utility
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"efficientnet-lite0-confidence": efficientnet_lite0_confidence}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "efficientnet-lite0-confidence": efficientnet_lite0_confidence,
+    "efficientnet-lite0-utility": efficientnet_lite0_utility,
+    "resnet18-utility": resnet18_utility,
+}
 """By the name in a checkpoint's JSON; the JSON's ``arguments`` are passed by name. None of them loads weights."""

@@ -1,0 +1,38 @@
+"""How a network is fitted: the optimiser's numbers, whatever it learns."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Recipe(BaseModel):
+    """One fit. A step is one batch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: Positive = 1e-4
+    head_rate: Positive = 1.0
+    """What the new layers learn at, as a multiple of the others' rate."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of SGD; of AdamW, the first of its two."""
+    nesterov: bool = False
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    decay_all: bool = True
+    """Whether biases and normalisations decay, too, as PyTorch does it of itself."""
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    epochs: Positive = 10.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: Share = 0.0
+    """Share of the steps in which the rate climbs to its full height."""
+    last_rate: Share = 0.0
+    """What a cosine ends at, as a part of the full rate."""
+    clip_norm: Positive | None = None
+    """Largest norm of all gradients together."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of the running mean of the weights that becomes the trained network; 0: the last weights do."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the convolutions; weights are float32 always."""

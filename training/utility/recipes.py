@@ -1,0 +1,59 @@
+"""How utility is learned: the fit's recipe, and what is taken of the labels."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from training.recipe import Recipe
+from training.utility.rules import Rule
+
+NETWORKS = ("efficientnet-lite0", "resnet18")
+"""What can be trained; the first is small enough for a gateway on CPUs, the second the paper's."""
+
+Target = Literal["agreement", "majority", "share_right", "kept_confidence", "blend"]
+
+
+class UtilityRecipe(Recipe):
+    """What ``Recipe`` does not know."""
+
+    target: Target = "agreement"
+    """Of each sample, over the networks that give labels. ``agreement`` and ``majority``: 0 or 1 by ``rule``, other
+    samples dropped (the paper). Soft, averaged by ``weighting``: ``share_right`` (1 where a network is right),
+    ``kept_confidence`` (the part of the undamaged CCSP that is left, at most 1), ``blend``: the mean of both."""
+    rule: Rule = "paper"
+    weighting: Literal["even", "reference"] = "even"
+    """How much a network counts in a soft target, and in the sample's weight: ``even``, 1 where it recognises the
+    source; ``reference``, its probability of the truth on the undamaged picture (under pseudo-truth, always)."""
+    balance: bool = False
+    """Draw useful and useless samples (target above .5, or not) equally often."""
+    flip: bool = True
+    """Mirror half of the samples, left to right."""
+    auxiliary_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Of the loss of the trunk's classifier against the mean of the networks' highest ten probabilities."""
+    statistics: Annotated[int, Field(ge=0, le=1000)] = 10
+    """Highest class probabilities that EfficientNet-Lite0's head reads; 0: features alone."""
+    hidden: Annotated[int, Field(ge=1)] = 128
+    """Width of its head."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Before its head."""
+
+
+RECIPES: dict[str, UtilityRecipe] = {
+    # Section V: SGD at 1e-4, balanced classes. Momentum, weight decay and batches are not in the paper: usual ones.
+    "paper": UtilityRecipe(balance=True),
+    "distilled": UtilityRecipe(
+        optimizer="adamw",
+        learning_rate=3e-4,
+        head_rate=10 / 3,
+        weight_decay=0.01,
+        batch_size=32,
+        schedule="cosine",
+        warmup=0.05,
+        clip_norm=5.0,
+        precision="bfloat16",
+        target="blend",
+        rule="relative",
+        weighting="reference",
+        auxiliary_weight=0.5,
+    ),
+}
