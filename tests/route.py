@@ -217,7 +217,7 @@ def mixed_frames(count: int, *, cameras: int = 8, bad_share: float = 0.03, seed:
     return frames
 
 
-def write_brightness_engine(path: Path) -> None:
+def write_brightness_engine(path: Path, data: str = "none") -> None:
     """An engine in five milliseconds' work: utility is the mean brightness of the picture."""
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", 64, 64, 3])
     utility = helper.make_tensor_value_info("utility", TensorProto.FLOAT, ["batch"])
@@ -236,7 +236,7 @@ def write_brightness_engine(path: Path) -> None:
         digest=weights_digest(model),
         inputs=(Input(name="image", height=64, width=64),),
         heads=(UtilityHead(output="utility", threshold=0.3),),
-        provenance=Provenance(data="none", licence="CC0", command="tests.route.write_brightness_engine"),
+        provenance=Provenance(data=data, licence="CC0", command="tests.route.write_brightness_engine"),
     )
     helper.set_model_props(model, {METADATA_KEY: manifest.model_dump_json(exclude_none=True)})
     onnx.save(model, path)

@@ -69,10 +69,10 @@ def _append(path: Path, row: Row) -> None:
 def _truncate(path: Path, after: int) -> None:
     if not path.exists():
         return
-    head, *rows = path.read_text().splitlines(keepends=True)
-    kept = [row for row in rows if row.endswith("\n") and int(row.split(",", 1)[0]) <= after]
+    lines = path.read_text().splitlines(keepends=True)  # none where a run was killed before its first row
+    kept = [row for row in lines[1:] if row.endswith("\n") and int(row.split(",", 1)[0]) <= after]
     if kept:
-        write_whole(path, "".join([head, *kept]).encode())
+        write_whole(path, "".join([lines[0], *kept]).encode())
     else:
         path.unlink()
 

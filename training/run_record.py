@@ -45,11 +45,11 @@ def begin_run(folder: Path, asked: dict[str, JsonValue], *, resume: bool) -> Run
     elif not resume:
         raise ConfigError(f"{folder} holds a training run already; --resume goes on with it, or name another folder")
     else:
-        names = sorted(known.asked.keys() | asked.keys())
+        wanted, there = _flat(asked), _flat(known.asked)
         faults = [
-            f"{name}: asked for {asked.get(name)!r}, there is {known.asked.get(name)!r}"
-            for name in names
-            if known.asked.get(name) != asked.get(name)
+            f"{name}: asked for {wanted.get(name)!r}, there is {there.get(name)!r}"
+            for name in sorted(wanted.keys() | there.keys())
+            if wanted.get(name) != there.get(name)
         ]
         if faults:
             raise ConfigError(f"{folder} holds another training run: {'; '.join(faults)}; name another folder")
@@ -65,6 +65,14 @@ def finish_run(folder: Path, record: RunRecord, measures: dict[str, float]) -> N
     """Add what came of it."""
     finite = {name: value if value == value else None for name, value in measures.items()}  # noqa: PLR0124 - NaN
     _write(folder / FILE, record.model_copy(update={"measures": finite}))
+
+
+def _flat(asked: dict[str, JsonValue], above: str = "") -> dict[str, JsonValue]:
+    """What is asked inside of something goes by both names: ``recipe.batch_size``."""
+    flat: dict[str, JsonValue] = {}
+    for name, value in asked.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
+    return flat
 
 
 def _read(path: Path) -> RunRecord | None:

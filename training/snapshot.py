@@ -49,7 +49,7 @@ def save_snapshot(folder: Path, snapshot: Snapshot) -> None:
         write_whole(folder / name, content)
     index = _Index(step=snapshot.step, sha256={name: _sha256(content) for name, content in contents.items()})
     write_whole(folder / FILE, index.model_dump_json(indent=2).encode() + b"\n")
-    remove_snapshots(folder, but=set(contents))
+    _remove_others(folder, contents)
 
 
 def load_snapshot(folder: Path) -> Snapshot | None:
@@ -75,10 +75,9 @@ def load_snapshot(folder: Path) -> Snapshot | None:
     return Snapshot(index.step, network, optimizer)
 
 
-def remove_snapshots(folder: Path, *, but: Collection[str] = ()) -> None:
-    """Remove the tensors' files that are not named."""
+def _remove_others(folder: Path, names: Collection[str]) -> None:
     for path in folder.glob("snapshot-*.safetensors"):
-        if path.name not in but:
+        if path.name not in names:
             path.unlink()
 
 

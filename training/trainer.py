@@ -111,7 +111,7 @@ class Trainer:
         if not torch.isfinite(torch.tensor(values["loss"])):
             raise ConfigError(
                 f"the loss of step {step + 1} is {values['loss']}: the learning rate {self._recipe.learning_rate:g} "
-                "is too high for this network; begin anew with a lower one, or with clip_norm"
+                "is too high for this network; begin anew, in another folder, with a lower one or with clip_norm"
             )
         seconds = time.perf_counter() - began
         return {**values, "learning_rate": self._recipe.learning_rate * share, "step_s": seconds}

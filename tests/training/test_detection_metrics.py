@@ -1,4 +1,4 @@
-"""Average precision and recall against COCO's rules, followed one box at a time."""
+"""Average precision against COCO's rules, followed one box at a time."""
 
 from collections import defaultdict
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.metrics.detection import IOUS, MOST_BOXES, Matches, average_precision, iou, match, recall
+from training.metrics.detection import IOUS, MOST_BOXES, Matches, average_precision, iou, match
 
 Picture = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 """Boxes, labels, scores; true boxes, true labels."""
@@ -43,8 +43,6 @@ def test_average_precision_by_hand() -> None:
     picture = match(boxes, np.zeros(3, int), np.array([0.9, 0.8, 0.7]), truths, np.zeros(3, int))
 
     np.testing.assert_allclose(average_precision([picture]), (34 + 33 * 2 / 3) / 101)
-    np.testing.assert_allclose(recall([picture], 0.75), 1 / 3)
-    np.testing.assert_allclose(recall([picture], 0.7), 2 / 3)
 
 
 def test_a_true_box_is_found_once_and_only_by_its_class() -> None:
@@ -85,7 +83,6 @@ def test_nothing_to_find_has_no_precision() -> None:
     missed = match(empty, np.zeros(0, int), np.zeros(0), np.array([[0, 0, 1, 1]]), label)
 
     assert np.isnan(average_precision([stray])).all()
-    assert np.isnan(recall([stray])).all()
     np.testing.assert_allclose(average_precision([stray, right]), 0.5)
     np.testing.assert_array_equal(average_precision([missed]), 0)
 

@@ -17,7 +17,7 @@ from training.networks.decode_nanodet import decode_nanodet
 from training.networks.decode_yolox import decode_yolox
 from training.networks.description import Boxes, NanoDet, YoloX
 from training.networks.network import open_network
-from training.networks.suppression import iou, suppress
+from training.networks.suppression import suppress
 
 HEIGHT, WIDTH = 64, 96
 STRIDES = (8, 16, 32)
@@ -209,15 +209,6 @@ def test_suppression_keeps_what_the_plain_rule_keeps(most_iou: float) -> None:
 
         assert kept.tolist() == plain_suppression(boxes, labels, scores, most_iou)
         assert most_iou > 0.5 or count < 60 or 3 <= len(kept) < 60  # some doubles there are
-
-
-def test_iou_of_halves_and_of_nothing() -> None:
-    """Half shared of two equal boxes is a third of their union; empty boxes share nothing, without a warning."""
-    box = np.array([0.0, 0, 10, 10])
-    others = np.array([[5.0, 0, 15, 10], [20, 20, 30, 30], [0, 0, 10, 10], [3, 3, 3, 3]])
-
-    np.testing.assert_allclose(iou(box, others), [1 / 3, 0, 1, 0])
-    np.testing.assert_allclose(iou(others[3], others[3:]), [0])
 
 
 # Whole networks

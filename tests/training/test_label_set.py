@@ -122,6 +122,9 @@ def test_what_is_no_finished_set_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.json").write_text(json.dumps(document | {"tesk": 1, "test_share": 2}))
     with pytest.raises(ConfigError, match=r"(?s)test_share.*tesk|tesk.*test_share"):
         LabelSet.load(tmp_path)
+    (tmp_path / "labels.json").write_text(json.dumps(document | {"root": 5}))
+    with pytest.raises(ConfigError, match="root: Input should be a valid string"):
+        LabelSet.load(tmp_path)
 
 
 def test_true_labels() -> None:
@@ -151,19 +154,6 @@ def test_shares() -> None:
 
     assert (shares.samples, shares.useful, shares.useless, shares.grey_zone) == (6, 2 / 6, 1 / 6, 3 / 6)
     assert np.isnan(small().where(np.zeros(6, bool)).shares("relative").useful)
-
-
-def test_soft_targets() -> None:
-    """Means over those networks alone that recognise the source; NaN where none does; never above 1."""
-    labels = small()
-
-    kept = labels.kept_confidence()
-    np.testing.assert_allclose(kept[1], (0.95 / 0.99 + 0.4 / 0.6) / 2, rtol=1e-6)
-    assert kept[[0, 3, 4]].tolist() == [1, 1, 1]
-    np.testing.assert_allclose(labels.share_right(), [1, 1, 0, 1, 1, 0])
-    alone = labels.only(["meek"])
-    assert np.isnan(alone.kept_confidence()).tolist() == [False] * 3 + [True] * 3
-    assert np.isnan(alone.share_right()).tolist() == [False] * 3 + [True] * 3
 
 
 def test_views() -> None:
@@ -246,7 +236,6 @@ def test_detectors(tmp_path: Path) -> None:
     assert labels.sources == sources
     assert labels.verdicts("paper").tolist() == [[1, 1, 0]]
     assert labels.verdicts("relative").tolist() == [[1, 1, -1]]
-    np.testing.assert_allclose(labels.kept_confidence(), [1, 0.75, 0.25])
     answers = labels.answers["eye"]
     assert isinstance(answers, BoxAnswers)
     np.testing.assert_array_equal(answers.detections(0).boxes, [[0] * 4, [1] * 4])

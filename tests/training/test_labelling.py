@@ -18,9 +18,11 @@ from tests.training.tiny_networks import write_classifier, write_detector
 from training.__main__ import main
 from training.damage.apply import damaged
 from training.damage.damage import Damage
+from training.damage.kinds import KINDS
 from training.data.picture import read_picture
+from training.lock import only_writer
 from training.networks.answer import Classes
-from training.networks.description import read_description
+from training.networks.description import read_description, shipped_names
 from training.networks.network import open_network
 from training.utility.answers import BoxAnswers, ClassAnswers
 from training.utility.header import PSEUDO_TRUTH, TRUE_LABELS, read_labels, write_labels
@@ -102,8 +104,11 @@ def test_classifiers_without_true_labels(tmp_path: Path, weights: Path, capsys: 
     assert labels.right("one")[quality_80].mean() > labels.right("one")[quality_1].mean()
 
 
-def test_true_labels_and_the_split(tmp_path: Path, weights: Path) -> None:
-    """Classes in the names are the truth, whatever networks say; a picture's samples are all on one side."""
+def test_true_labels_and_the_split(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Classes in the names are the truth, whatever networks say; a picture's samples are all on one side.
+
+    Numbers that were not meant as classes are told by networks that recognise hardly any picture.
+    """
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for place, path in enumerate(sorted(PHOTOS.glob("*.jpg"))):
@@ -113,6 +118,8 @@ def test_true_labels_and_the_split(tmp_path: Path, weights: Path) -> None:
     labels = LabelSet.load(tmp_path / "set")
 
     assert labels.header.truth == TRUE_LABELS
+    assert not labels.recognised("one").any()
+    assert "one: recognises hardly any: do the names" in capsys.readouterr().out
     assert [source.class_index for source in labels.sources] == list(range(500, 512))
     own = labels.answers["one"]
     assert isinstance(own, ClassAnswers)
@@ -129,6 +136,7 @@ def test_true_labels_and_the_split(tmp_path: Path, weights: Path) -> None:
 
     assert main(arguments(pictures, weights, tmp_path / "pseudo", *options, "--pseudo-truth")) == 0
     pseudo = LabelSet.load(tmp_path / "pseudo")
+    assert "hardly any" not in capsys.readouterr().out
     assert pseudo.header.truth == PSEUDO_TRUTH
     np.testing.assert_array_equal(pseudo.samples.strength, labels.samples.strength)
     assert len({(damage.strength, damage.seed) for damage in map(pseudo.damage, range(48))}) == 36 + 1
@@ -226,18 +234,65 @@ def test_another_run_is_not_gone_on_with(tmp_path: Path, weights: Path, capsys: 
     assert "--output" in error
     assert "networks" not in error
 
-    assert main(arguments(PHOTOS, weights, output, "--side", "64", "--damage", "jpeg:5", networks="two")) == 2
-    assert "networks" in capsys.readouterr().err
+    options = ["--side", "64", "--damage", "jpeg:5"]
+    assert main(arguments(PHOTOS, weights, output, *options, networks="two")) == 2
+    assert "otherwise: networks: asked for two, there is one, two. Give" in capsys.readouterr().err
+    assert main(arguments(PHOTOS, weights, output, *options, "--limit", "3")) == 2
+    assert "otherwise: pictures: other files" in capsys.readouterr().err
+
+    other = tmp_path / "weights"
+    shutil.copytree(weights, other)
+    write_classifier(other, "one", seed=3)
+    assert main(arguments(PHOTOS, other, output, *options)) == 2
+    assert "otherwise: networks: one had other weights or another description. Give" in capsys.readouterr().err
     assert content(output) == before
+
+
+def test_two_runs_do_not_write_at_once(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second would spoil what both have done; it is free once the first has ended."""
+    options = arguments(PHOTOS, weights, tmp_path / "set", "--side", "64", "--damage", "jpeg:5")
+    with only_writer(tmp_path / "set"):
+        assert main(options) == 2
+    assert "another run is writing there" in capsys.readouterr().err
+    assert not content(tmp_path / "set")
+
+    assert main(options) == 0
+
+
+def test_a_renamed_folder_is_gone_on_with(tmp_path: Path, weights: Path) -> None:
+    """A set keeps the name that it was begun under."""
+    options = ["--side", "64", "--damage", "jpeg:5"]
+    assert main(arguments(PHOTOS, weights, tmp_path / "begun", *options)) == 0
+    (tmp_path / "begun").rename(tmp_path / "moved")
+    before = content(tmp_path / "moved")
+    write_labels(tmp_path / "moved", read_labels(tmp_path / "moved").model_copy(update={"complete": False}))
+
+    assert main(arguments(PHOTOS, weights, tmp_path / "moved", *options)) == 0
+    assert content(tmp_path / "moved") == before
+
+
+def test_a_picture_that_a_codec_cannot_hold_is_left_out(tmp_path: Path, weights: Path) -> None:
+    """By name; the run goes on with the others."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    assert cv2.imwrite(str(pictures / "long.png"), np.zeros((40, 16_384, 3), np.uint8))
+    shutil.copy(min(PHOTOS.glob("*.jpg")), pictures / "photo.jpg")
+    assert main(arguments(pictures, weights, tmp_path / "set", "--side", "40", "--damage", "webp:30")) == 0
+
+    labels = read_labels(tmp_path / "set")
+    assert [one.name for one in labels.left_out] == ["long.png"]
+    assert "webp cannot hold a picture of 16384 x 40 px" in labels.left_out[0].why
+    assert [one.name for one in LabelSet.load(tmp_path / "set").sources] == ["photo.jpg"]
 
 
 def test_the_code_s_commits_are_told(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of the beginning, and of each going on after another; outside a checkout none."""
     repository = tmp_path / "repository"
     monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
-    monkeypatch.setenv("GIT_WORK_TREE", str(repository))
+    monkeypatch.setenv("GIT_WORK_TREE", str(ROOT))
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q", str(repository)], check=True)
+    subprocess.run([*git, "add", str(ROOT / "training" / "commit.py")], check=True)
     options = arguments(PHOTOS, weights, tmp_path / "set", "--side", "32", "--damage", "dark:0.5")
     commits = []
     for number in range(2):
@@ -308,7 +363,7 @@ def test_nothing_but_bad_pictures(tmp_path: Path, weights: Path, capsys: pytest.
     assert "all 1 pictures were left out" in capsys.readouterr().err
 
 
-def test_balance(tmp_path: Path, weights: Path, crops: Path) -> None:
+def test_balance(tmp_path: Path, weights: Path, crops: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Mild damages make few useless samples: harsher ones are added, for training alone, until there are as many.
 
     Each is as harsh as the plan's harsher half, and labelled like all others; killed between two extra shards, the run
@@ -324,6 +379,9 @@ def test_balance(tmp_path: Path, weights: Path, crops: Path) -> None:
     agreed, before = train.agreed("relative"), train.where(~train.samples.extra).agreed("relative")
     assert (before == 1).sum() > (before == 0).sum()
     assert (agreed == 0).sum() >= (agreed == 1).sum()
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.startswith("training split")
+    assert f"{100 * (agreed == 1).mean():.1f} % useful, {100 * (agreed == 0).mean():.1f} % useless" in told
     assert {labels.sources[place].split for place in labels.samples.source[extra]} == {"train"}
     assert (labels.samples.strength[extra] <= np.sqrt(0.1 * 0.95)).all()
     assert (labels.samples.kind[extra] == "dark").all()
@@ -384,6 +442,17 @@ def test_wrong_options(
     assert main(arguments(PHOTOS, weights, tmp_path / "set", *more, networks=networks)) == 2
     assert fault in capsys.readouterr().err
     assert not (tmp_path / "set").exists()
+
+
+def test_help_names_what_can_be_asked_for(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to err to learn the kinds of damage, or the networks that are described."""
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit):
+        main(["label", "utility", "--help"])
+    told = capsys.readouterr().out
+
+    assert ", ".join(KINDS) in told
+    assert ", ".join(shipped_names()) in told
 
 
 def test_the_same_damage_whatever_else_is_in_the_folder(tmp_path: Path, weights: Path) -> None:

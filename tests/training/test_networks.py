@@ -80,6 +80,8 @@ def test_wrong_fields_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "fault"),
     [
+        ({"name": ""}, "name"),
+        ({"family": ""}, "family"),
         ({"task": "detection"}, "logits is not for detection"),
         ({"decode": {"kind": "yolox"}}, "yolox is not for classification"),
         ({"input": {"std": (1, 0, 1)}}, "std must be positive"),

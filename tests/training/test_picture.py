@@ -1,5 +1,6 @@
 """Pictures on disk: the gateway's own decoder, WebP and BMP besides; what cannot be read is named."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -142,6 +143,17 @@ def test_pictures_behind_a_link_are_found(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "n01440764").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     assert find_pictures(tmp_path / "set") == [tmp_path / "set" / "n01440764" / "1.jpg"]
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures in it are not silently missing. A path longer than the system's 4096 bytes is unreadable to anyone."""
+    (tmp_path / "1.jpg").touch()
+    monkeypatch.chdir(tmp_path)
+    for _ in range(17):
+        os.mkdir("d" * 250)
+        os.chdir("d" * 250)
+    with pytest.raises(ConfigError, match="ddd cannot be read"):
+        find_pictures(tmp_path)
 
 
 def test_a_folder_without_pictures_and_a_folder_that_is_none_are_refused(tmp_path: Path) -> None:

@@ -1,7 +1,12 @@
 """Recipes, the record of a run, and the command: from labels to a checkpoint that is served."""
 
 import csv
+import dataclasses
 import json
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +14,13 @@ import pytest
 
 from runtime.errors import ConfigError
 from tests.training.small_labels import PHOTOS, small_labels
-from training import allocator
+from training import allocator, commit
 from training.__main__ import main
 from training.commands.train import read_recipe
 from training.run_record import FILE, RunRecord, begin_run, finish_run
 from training.utility.recipes import RECIPES
 
+ROOT = Path(__file__).parents[2]
 REASON = "needs the train extra (pip install 'framegate[train]')"
 
 
@@ -59,11 +65,36 @@ def test_a_run_is_gone_on_with_under_the_same_request_only(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="seed: asked for 1, there is 0"):
         begin_run(tmp_path, {"seed": 1, "labels": ["a", "b"]}, resume=True)
     assert begin_run(tmp_path, {"seed": 0, "labels": ["a", "b"]}, resume=True) == record
+    begin_run(tmp_path / "nested", {"recipe": {"epochs": 1, "batch_size": 8}}, resume=False)
+    with pytest.raises(ConfigError, match=r"run: recipe\.batch_size: asked for 4, there is 8; name another"):
+        begin_run(tmp_path / "nested", {"recipe": {"epochs": 1, "batch_size": 4}}, resume=True)
 
     finish_run(tmp_path, record, {"auroc": 0.75, "kept": float("nan")})
     finished = RunRecord.model_validate_json((tmp_path / FILE).read_bytes())
     assert finished.measures == {"auroc": 0.75, "kept": None}
     assert {"python", "numpy"} <= finished.versions.keys()
+
+
+def test_the_commit_is_this_projects(tmp_path: Path) -> None:
+    """Installed inside of another project's checkout, the code has none; changed files are told."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    (tmp_path / ".gitignore").write_text("installed.py\n")
+    (tmp_path / "own.py").write_text("1\n")
+    (tmp_path / "installed.py").write_text("1\n")
+    assert commit.current_commit(tmp_path / "own.py") is None
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    head = git("rev-parse", "HEAD")
+
+    assert commit.current_commit(tmp_path / "own.py") == head
+    assert commit.current_commit(tmp_path / "installed.py") is None
+    (tmp_path / "own.py").write_text("2\n")
+    assert commit.current_commit(tmp_path / "own.py") == f"{head}-dirty"
 
 
 # --- The command
@@ -106,6 +137,7 @@ def test_equal_commands_write_equal_checkpoints_that_serve(tmp_path: Path) -> No
     checkpoint = load_checkpoint(tmp_path / "a" / "run" / "utility")
     assert "WARNING: begun with random weights" in checkpoint.description.provenance.data
     assert digest in checkpoint.description.provenance.data
+    assert all(commit in checkpoint.description.provenance.data for commit in record["commits"])
     assert str(tmp_path) not in checkpoint.description.model_dump_json()
     with torch.inference_mode():
         scores = checkpoint.network(torch.rand(2, 3, 224, 224) * 255)["utility"]
@@ -133,6 +165,7 @@ def test_a_resumed_command_ends_as_one_that_was_not_stopped(
     with monkeypatch.context() as patch:
         patch.setattr(UtilityTask, "batch", interrupted)
         assert train(tmp_path / "labels", tmp_path / "stopped") == 130
+    assert "(train: with --resume)" in capsys.readouterr().err
     assert not (tmp_path / "stopped" / "utility.safetensors").exists()
     assert train(tmp_path / "labels", tmp_path / "stopped") == 2
     assert "--resume goes on with it" in capsys.readouterr().err
@@ -154,12 +187,49 @@ def test_the_papers_network_learns_from_balanced_labels(tmp_path: Path) -> None:
     assert np.isfinite(losses).all()
 
 
+def test_labels_that_are_all_for_the_test_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A set that was held out for the evaluation is not one to learn from."""
+    for package in ("torch", "timm", "matplotlib"):
+        pytest.importorskip(package, reason=REASON)
+    labels = small_labels()
+    held_out = tuple(dataclasses.replace(source, split="test") for source in labels.sources)
+    dataclasses.replace(labels, sources=held_out).save(tmp_path / "labels")
+    assert train(tmp_path / "labels", tmp_path / "run") == 2
+    assert "small has no picture to learn from: all are of its test split" in capsys.readouterr().err
+
+
+def test_a_seed_is_a_natural_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        train(tmp_path, tmp_path / "run", "--seed", "-1")
+    assert "argument --seed: -1 is not at least 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("asked", "spins"), [({}, False), ({"OMP_WAIT_POLICY": "active"}, True)])
+def test_threads_that_wait_leave_the_cores_to_others(tmp_path: Path, asked: dict[str, str], spins: bool) -> None:
+    """GNU's OpenMP says how often a thread looks before it sleeps, as PyTorch loads it; what the user set stays."""
+    pytest.importorskip("torch", reason=REASON)
+    pytest.importorskip("matplotlib", reason=REASON)
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("PyTorch's OpenMP is not GNU's")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    command = [sys.executable, "-m", "training", "train", "utility", "--labels", "gone", "--output", str(tmp_path)]
+    environment = {**own, **asked, "OMP_DISPLAY_ENV": "verbose"}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "GOMP_SPINCOUNT = " in done.stderr
+    assert ("GOMP_SPINCOUNT = '0'" not in done.stderr) == spins
+
+
 @pytest.mark.parametrize(
     ("more", "fault"),
     [
         (["--labelled-by", "strange"], "has the networks keen, weak, apart; not strange"),
         (["--weights", "some.pth"], "--weights some.pth: EfficientNet-Lite0 has those of its package"),
         (["--network", "resnet18"], "auxiliary_weight: ResNet-18's last layer"),
+        (["--pictures", "elsewhere"], "elsewhere: 8 of the 8 pictures that were labelled are not there"),
+        (["--device", "abacus"], "--device abacus: PyTorch has none here"),
+        (["--name", "run"], "--name run: a file's bare name is due"),
+        (["--name", "../utility"], "--name ../utility: a file's bare name is due"),
     ],
 )
 def test_what_cannot_be_trained_is_said_before_anything_is_written(

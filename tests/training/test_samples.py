@@ -17,7 +17,7 @@ from training.metrics.ranking import auroc
 from training.utility.header import TRUE_LABELS
 from training.utility.label_set import LabelSet
 from training.utility.recipes import RECIPES, UtilityRecipe
-from training.utility.samples import Order, SamplePictures
+from training.utility.samples import Order, SamplePictures, require_sources
 from training.utility.targets import targets_of, utility_targets
 from training.utility.validation import Validation, validation_samples
 
@@ -52,6 +52,16 @@ def test_another_picture_than_the_labelled_one_is_refused_by_name(labels: LabelS
     (tmp_path / name).write_bytes((PHOTOS / labels.sources[1].name).read_bytes())
     with pytest.raises(ConfigError, match=f"{name} is another picture"):
         pictures.batch(np.array([0]))
+
+
+def test_pictures_that_are_not_there_are_told_before_the_work(labels: LabelSet, tmp_path: Path) -> None:
+    """Of the samples at hand: another split's pictures need not be there."""
+    test = labels.of_split("test")
+    for source in test.sources[6:]:
+        (tmp_path / source.name).write_bytes(b"")
+    require_sources(test, tmp_path)
+    with pytest.raises(ConfigError, match=f"6 of the 8 pictures .* not there, {labels.sources[0].name} among them"):
+        require_sources(labels, tmp_path)
 
 
 def drawn(order: Order, steps: range, size: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:

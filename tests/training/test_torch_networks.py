@@ -26,6 +26,7 @@ from training.networks.network import open_network  # noqa: E402
 
 SMALL = "squeezenet1_1"
 DETECTOR = "ssdlite320_mobilenet_v3_large"
+PADDING_DETECTOR = "fasterrcnn_mobilenet_v3_large_320_fpn"
 
 
 def noise(height: int, width: int) -> Any:
@@ -40,11 +41,16 @@ def place(description: Description, folder: Path, content: bytes) -> Path:
     return file
 
 
-def random_weights(name: str, folder: Path) -> tuple[Any, Description]:
-    """A network of torchvision with random weights, and its description with the hash of their file."""
+def random_weights(name: str, folder: Path, *, sure: bool = False) -> tuple[Any, Description]:
+    """A network of torchvision with random weights, and its description with the hash of their file.
+
+    With the weights that a training begins with, a detector is as little sure of everything; ``sure`` changes them.
+    """
     torch.manual_seed(0)
-    options = {"weights_backbone": None} if name == DETECTOR else {}
+    options = {"weights_backbone": None} if name in (DETECTOR, PADDING_DETECTOR) else {}
     module = torchvision.models.get_model(name, weights=None, **options).eval()
+    for parameter in module.parameters() if sure else ():
+        parameter.data = 1.5 * parameter.data + 0.02 * torch.randn_like(parameter)
     content = BytesIO()
     torch.save(module.state_dict(), content)
     described = read_description(f"torchvision:{name}")
@@ -126,6 +132,23 @@ def test_a_detector_answers_as_torchvision_would(tmp_path: Path) -> None:
     assert (np.diff(answer.scores) <= 0).all()
     assert (answer.boxes >= 0).all()
     assert (answer.boxes <= (200, 120, 200, 120)).all()
+
+
+def test_a_detectors_answer_does_not_hang_on_the_other_pictures(tmp_path: Path) -> None:
+    """Torchvision pads the pictures of a batch to one size, and what stands in the padding reaches the boxes."""
+    _, described = random_weights(PADDING_DETECTOR, tmp_path, sure=True)
+    network = open_network(described, tmp_path)
+    picture = noise(120, 160)
+
+    (alone,) = network.answers([picture])
+    among = network.answers([noise(160, 120), picture])[1]
+
+    assert isinstance(alone, Detections)
+    assert isinstance(among, Detections)
+    assert len(alone.scores)
+    np.testing.assert_array_equal(among.labels, alone.labels)
+    np.testing.assert_allclose(among.scores, alone.scores, rtol=1e-3)
+    np.testing.assert_allclose(among.boxes, alone.boxes, atol=0.1)
 
 
 def test_equal_weights_have_an_equal_digest(tmp_path: Path) -> None:

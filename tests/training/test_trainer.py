@@ -236,6 +236,14 @@ def test_the_curves_are_drawn(tmp_path: Path) -> None:
     assert last_row(tmp_path, VALIDATIONS)["kept"] == 0.5
 
 
+def test_a_table_whose_first_row_was_never_written_begins_anew(tmp_path: Path) -> None:
+    """The run was killed between making the file and writing to it."""
+    (tmp_path / STEPS).touch()
+    log = ProgressLog(tmp_path)
+    log.step({"step": 1, "loss": 0.5})
+    assert rows(tmp_path, STEPS)[1][0] == "1"
+
+
 def test_memory_that_is_kept_is_not_zeroed_anew() -> None:
     """On Linux with glibc: large arrays that come and go cost page faults once, not each time."""
     if platform.libc_ver()[0] != "glibc":

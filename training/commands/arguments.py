@@ -17,6 +17,14 @@ def positive(text: str) -> int:
     return number
 
 
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is not at least 0")
+    return number
+
+
 def share(text: str) -> float:
     """A number from 0 to 1."""
     number = float(text)

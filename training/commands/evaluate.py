@@ -1,6 +1,7 @@
 """``evaluate utility``: hold gates to what networks can still do with damaged pictures."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ def run(options: argparse.Namespace) -> None:
     labels = _part(LabelSet.load(options.labels), options.split)
     judges = judges_of(labels, options.trained_on)
     gates = _open_gates(options)
+    _require_told(gates, labels, options.trained_on)
     scorings = _scorings(options, labels, gates)
     passes = {
         one.name: one.scores >= one.threshold
@@ -84,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
         split=options.split,
         trained_on=tuple(options.trained_on),
         scorings=tuple(scorings),
-        digests={gate.name: gate.digest for gate in gates},
+        gates={gate.name: gate for gate in gates},
         judges=tuple(judges),
         rows=tuple(evaluate(labels, scorings, judges, options.resamples)),
         filtered=filter_networks(labels, passes, options.resamples),
@@ -104,10 +106,13 @@ def _part(labels: "LabelSet", split: str) -> "LabelSet":
 
 def _open_gates(options: argparse.Namespace) -> "list[Gate]":
     """The gates, and the baseline engine last; named as shortly as tells them apart: by stem, file or path."""
-    from training.utility.gate import bare_name, open_gate
+    from training.utility.gate import bare_name, is_engine, open_gate
 
     paths: list[Path] = [*options.gates, *([options.baseline] if options.baseline else [])]
-    if len({path.resolve() for path in paths}) < len(paths):
+    if options.baseline and is_engine(options.baseline) and not options.baseline.is_file():
+        raise ConfigError(f"--baseline {options.baseline}: no such file; --no-baseline leaves it out")
+    files = {path.resolve() if is_engine(path) else path.with_name(bare_name(path)).resolve() for path in paths}
+    if len(files) < len(paths):
         raise ConfigError("--gates: the same gate is given twice (the baseline counts: --no-baseline leaves it out)")
     schemes = ([bare_name(path) for path in paths], [path.name for path in paths], [str(path) for path in paths])
     names = next(names for names in schemes if len(set(names)) == len(paths))
@@ -115,6 +120,17 @@ def _open_gates(options: argparse.Namespace) -> "list[Gate]":
         open_gate(path, name=name, provider=options.provider, threads=options.threads)
         for path, name in zip(paths, names, strict=True)
     ]
+
+
+def _require_told(gates: "list[Gate]", labels: "LabelSet", trained_on: list[str]) -> None:
+    """A network must not pass for unseen that a gate itself says it learned from."""
+    for gate in gates:
+        taught = set(re.split(r"[\s,;]+", gate.data)).intersection(labels.networks)
+        if not taught <= set(trained_on):
+            raise ConfigError(
+                f"--trained-on lacks {', '.join(sorted(taught - set(trained_on)))}: "
+                f"the gate {gate.name} says that it learned from: {gate.data}"
+            )
 
 
 def _scorings(options: argparse.Namespace, labels: "LabelSet", gates: "list[Gate]") -> "list[Scoring]":

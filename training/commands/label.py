@@ -13,18 +13,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from runtime.errors import ConfigError
 from training.commands.arguments import Commands, positive, share
+from training.damage.kinds import KINDS
 from training.damage.plan import PAPER, Plan
 from training.data.coco import read_coco
 from training.data.folder import read_folder
 from training.data.imagenet import read_imagenet
 from training.data.source import Source
-from training.networks.description import Description, read_description
+from training.networks.description import Description, read_description, shipped_names
 from training.networks.network import Network, open_network
 from training.utility.header import PSEUDO_TRUTH, TRUE_LABELS, Header, Labeller, Labels, LeftOut, Task, Truth
-from training.utility.label_set import LabelSet
+from training.utility.label_set import LabelSet, Shares
 from training.utility.labelling import label
+from training.utility.rules import Rule
 from training.utility.run import Run
 
+HARDLY_ANY = 0.1
+"""Of the undamaged pictures, recognised: below it the truth is in doubt."""
+DOUBT = (
+    "recognises hardly any: do the names or annotations tell the true classes (a number in a name counts as one), and "
+    "does the network's description fit? --pseudo-truth goes without true labels"
+)
 REMEDY = "pip install 'framegate[cpu]', or 'framegate[train]' for PyTorch's networks"
 
 
@@ -41,20 +49,18 @@ def add(commands: Commands) -> None:
         metavar="ENTRY",
         help="KIND:STRENGTH,STRENGTH,... for each of these, KIND:LOWEST..HIGHEST:COUNT for so many drawn from a range, "
         f"any:COUNT@KIND:LOWEST..HIGHEST,... for so many of several kinds (default: {PAPER}, nine levels as the "
-        "paper has)",
+        f"paper has); the kinds are {', '.join(KINDS)}",
     )
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (%(default)s)")
     parser.add_argument(
         "--balance",
         choices=("paper", "relative", "correctness"),
         metavar="RULE",
-        help="harsher damages for pictures of the training split until both classes by this rule are as large "
-        "(paper, relative or correctness; default: none)",
+        help="up to eight more and harsher damages for each picture of the training split, until as many samples are "
+        "useless by this rule as are useful (paper, relative or correctness; default: none)",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="a run in it is gone on with")
-    parser.set_defaults(
-        command=run, remedy="pip install 'framegate[cpu]', or 'framegate[train]' for PyTorch's networks"
-    )
+    parser.set_defaults(command=run, remedy=REMEDY)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +104,8 @@ def _add_networks(parser: argparse.ArgumentParser) -> None:
         action="extend",
         required=True,
         metavar="NETWORK",
-        help="classifiers or detectors, not both: names of shipped descriptions, description files, torchvision:NAME",
+        help="classifiers or detectors, not both: names of shipped descriptions "
+        f"({', '.join(shipped_names())}), description files, torchvision:NAME",
     )
     parser.add_argument("--weights", type=Path, default=Path(), metavar="FOLDER", help="where their files are (here)")
     parser.add_argument("--threads", type=positive, default=1, help="threads that a network uses (%(default)s)")
@@ -227,11 +234,22 @@ def _tell(folder: Path, labels: Labels) -> None:
     if labels.left_out:
         print(f"{len(labels.left_out)} pictures left out; labels.json names them")
     for name in found.networks:
-        recognised = found.where(~found.damaged).only([name]).recognised(name).mean()
+        recognised = found.where(~found.damaged).recognised(name).mean()
         print(f"{name}: recognises {100 * recognised:.1f} % undamaged, right on {100 * shown.right(name).mean():.1f} %")
-    for rule in ("paper", "relative"):
-        shares = shown.shares(rule)
-        print(
-            f"{rule} rule, all networks agreeing: {100 * shares.useful:.1f} % useful, "
-            f"{100 * shares.useless:.1f} % useless, {100 * shares.grey_zone:.1f} % neither"
+        if labels.truth == TRUE_LABELS and recognised < HARDLY_ANY:
+            print(f"{name}: {DOUBT}")
+    rules: tuple[Rule, ...] = ("paper", "relative")
+    for rule in rules:
+        _tell_shares(f"{rule} rule, all networks agreeing", shown.shares(rule))
+    if labels.balance is not None:
+        _tell_shares(
+            f"training split with its undamaged pictures, {labels.balance} rule, as far as it could be balanced",
+            found.of_split("train").shares(labels.balance),
         )
+
+
+def _tell_shares(what: str, shares: Shares) -> None:
+    print(
+        f"{what}: {100 * shares.useful:.1f} % useful, {100 * shares.useless:.1f} % useless, "
+        f"{100 * shares.grey_zone:.1f} % neither"
+    )

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from runtime.errors import ConfigError
-from training.commands.arguments import Commands, positive
+from training.commands.arguments import Commands, natural, positive
+from training.faults import faults_of
 from training.utility.recipes import NETWORKS, RECIPES, UtilityRecipe
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from training.utility.label_set import LabelSet
 
 THRESHOLD = 0.5
+KEPT_NAMES = ("run", "snapshot")
+"""Of the run's own files."""
 LICENCES = {"efficientnet-lite0": "Apache-2.0", "resnet18": "BSD-3-Clause"}
 """Of the weights that training begins with."""
 
@@ -40,7 +43,7 @@ def add(commands: Commands) -> None:
     )
     _add_recipe(parser)
     _add_labellers(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of all that is random (%(default)s)")
+    parser.add_argument("--seed", type=natural, default=0, help="of all that is random (%(default)s)")
     parser.add_argument("--threads", type=positive, default=2, help="of the fit, and as many of reading (%(default)s)")
     parser.add_argument("--device", default="cpu", help="PyTorch's name of it (%(default)s)")
     parser.add_argument("--validate", type=positive, default=2000, metavar="COUNT", help="samples (%(default)s)")
@@ -83,11 +86,12 @@ def run(options: argparse.Namespace) -> None:
     from training.allocator import keep_memory
     from training.progress_log import VALIDATIONS, ProgressLog, last_row
     from training.run_record import begin_run, finish_run
-    from training.snapshot import load_snapshot
     from training.trainer import Plan, Trainer
     from training.utility.label_set import LabelSet
     from training.utility.training import UtilityTask, make_network
 
+    _require_name(options.name)
+    _require_device(options.device)
     keep_memory()
     torch.set_num_threads(options.threads)
     recipe = read_recipe(options.recipe, options.set, options.epochs)
@@ -116,17 +120,14 @@ def run(options: argparse.Namespace) -> None:
     record = begin_run(options.output, _asked(options, recipe, labels, labellers, plan), resume=options.resume)
     trainer = Trainer(network, task, recipe, plan, options.output)
     print(
-        f"{len(task.targets)} samples teach, {recipe.target} of {', '.join(labellers)}; "
+        f"{options.network}: {len(task.targets)} samples teach, {recipe.target} of {', '.join(labellers)}; "
         f"{steps} steps of {recipe.batch_size}, an epoch is {task.epoch_steps}"
     )
     trained = _fit(trainer, steps)
     measures = last_row(options.output, VALIDATIONS)
     measures.pop("step")
-    snapshot = load_snapshot(options.output)
-    assert snapshot is not None
-    assert snapshot.step == steps
     ProgressLog(options.output, after=steps).draw()
-    _save(options, trained, arguments, labels, labellers, recipe, measures)
+    _save(options, trained, arguments, labels, labellers, recipe, record.commits, measures)
     finish_run(options.output, record, measures)
     for name, value in measures.items():
         print(f"{name}: {value:.4f}")
@@ -139,7 +140,7 @@ def read_recipe(name: str, changes: list[str], epochs: float | None) -> UtilityR
     Raises:
         ConfigError: there is no such recipe, or it does not have what is to be changed.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
     from pydantic_core import from_json
 
     path = Path(name)
@@ -158,10 +159,28 @@ def read_recipe(name: str, changes: list[str], epochs: float | None) -> UtilityR
                 fields[key] = value
         if epochs is not None:
             fields["epochs"] = epochs
-        return TypeAdapter(UtilityRecipe).validate_python(fields)
+        return UtilityRecipe.model_validate(fields)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise ConfigError(f"--recipe {name}: {faults}") from error
+        raise ConfigError(f"--recipe {name}: {faults_of(error, 'recipe')}") from error
+
+
+def _require_name(name: str) -> None:
+    if name in KEPT_NAMES or not name or Path(name).name != name:
+        raise ConfigError(
+            f"--name {name}: a file's bare name is due, and {' and '.join(KEPT_NAMES)} are names of the run's own files"
+        )
+
+
+def _require_device(name: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # the latter where PyTorch was built without it
+        fault = str(error).splitlines()[0]
+        raise ConfigError(
+            f"--device {name}: PyTorch has none here ({fault}); leave it out to train on the CPU"
+        ) from error
 
 
 def _labellers(labels: "LabelSet", options: argparse.Namespace) -> list[str]:
@@ -215,6 +234,7 @@ def _save(
     labels: "LabelSet",
     labellers: list[str],
     recipe: UtilityRecipe,
+    commits: tuple[str, ...],
     measures: dict[str, float],
 ) -> None:
     from runtime.manifest import Provenance, UtilityHead
@@ -224,6 +244,7 @@ def _save(
 
     header = labels.header
     begun = "; WARNING: begun with random weights, not ImageNet's" if options.weights == "none" else ""
+    code = f"; code {', '.join(commits)}" if commits else ""
     description = Description(
         name=options.name,
         version="1",
@@ -233,7 +254,7 @@ def _save(
         heads=(UtilityHead(output=OUTPUT, threshold=THRESHOLD),),
         provenance=Provenance(
             data=f"labels {header.name} ({labels.digest}): {recipe.target} of {', '.join(labellers)}; {header.truth}; "
-            f"damage {header.plan}{begun}",
+            f"damage {header.plan}{code}{begun}",
             metrics={name: value for name, value in measures.items() if value == value},  # noqa: PLR0124 - NaN
             licence=LICENCES[options.network],
             command=_command(options, labellers),
@@ -250,4 +271,5 @@ def _command(options: argparse.Namespace, labellers: list[str]) -> str:
     words += ["--steps", str(options.steps)] if options.steps else []
     words += ["--epochs", f"{options.epochs:g}"] if options.epochs else []
     words += ["--labelled-by", *labellers, "--seed", str(options.seed), "--threads", str(options.threads)]
+    words += ["--device", options.device] if options.device != "cpu" else []
     return shlex.join([*words, "--name", options.name, "--output", options.output.name])

@@ -46,9 +46,6 @@ class Listed:
     def __str__(self) -> str:
         return f"{self.kind}:{','.join(map(_text, self.strengths))}"
 
-    def __len__(self) -> int:
-        return len(self.strengths)
-
     def damages(self, rng: np.random.Generator) -> Iterator[Damage]:
         """One damage for each strength."""
         return (Damage(self.kind, strength, _seed(rng)) for strength in self.strengths)
@@ -64,9 +61,6 @@ class Drawn:
     def __str__(self) -> str:
         return f"{self.bounds}:{self.count}"
 
-    def __len__(self) -> int:
-        return self.count
-
     def damages(self, rng: np.random.Generator) -> Iterator[Damage]:
         """``count`` damages."""
         return (self.bounds.draw(rng) for _ in range(self.count))
@@ -81,9 +75,6 @@ class Mixed:
 
     def __str__(self) -> str:
         return f"any:{self.count}@{','.join(map(str, self.ranges))}"
-
-    def __len__(self) -> int:
-        return self.count
 
     def damages(self, rng: np.random.Generator) -> Iterator[Damage]:
         """``count`` damages."""
@@ -107,10 +98,6 @@ class Plan:
 
     def __str__(self) -> str:
         return " ".join(map(str, self.entries))
-
-    def __len__(self) -> int:
-        """Damages of a source, ``UNDAMAGED`` counted."""
-        return 1 + sum(map(len, self.entries))
 
     def damages(self, rng_seed: str) -> list[Damage]:
         """One source's damages: ``UNDAMAGED``, then entry by entry.

@@ -29,12 +29,12 @@ def find_pictures(root: Path) -> list[Path]:
     """Every picture below a folder, by its ending, sorted; hidden files and folders are left out.
 
     Raises:
-        ConfigError: no such folder, or no picture in it.
+        ConfigError: no such folder, a folder below it that cannot be read, or no picture in it.
     """
     if not root.is_dir():
         raise ConfigError(f"{root} is not a folder: give the folder that holds the pictures")
     found: list[Path] = []
-    for folder, below, names in os.walk(root, followlinks=True):
+    for folder, below, names in os.walk(root, onerror=_refuse, followlinks=True):
         below[:] = [name for name in below if not name.startswith(".")]
         found += (Path(folder, name) for name in names if not name.startswith(".") and _ending(name) in ENDINGS)
     if not found:
@@ -99,6 +99,10 @@ def picture_size(path: Path) -> tuple[int, int]:
         return read_header(_content(path)).upright_size
     except FrameError as error:
         raise _error(path, error) from error
+
+
+def _refuse(error: OSError) -> None:
+    raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
 def _ending(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Average precision and recall of detectors, as COCO counts them: 101 recalls, at most 100 boxes a picture and class.
+"""Average precision of detectors, as COCO counts them: 101 recalls, at most 100 boxes a picture and class.
 
 COCO's regions of crowds, where a box counts neither way, are not known here: such boxes count as false.
 """
@@ -113,12 +113,3 @@ def _class_precision(right: NDArray[np.bool_], truths: int) -> NDArray[np.float6
     return np.array(
         [row[np.searchsorted(recall, RECALLS)].mean() for row, recall in zip(padded, found / truths, strict=True)]
     )
-
-
-def recall(pictures: Sequence[Matches], least_score: float = 0.5) -> NDArray[np.float64]:
-    """Share of the true boxes that a box of at least that score finds, at each IoU: (ious,); NaN for no true boxes."""
-    truths = sum(len(one.truths) for one in pictures)
-    if not truths:
-        return np.full(len(pictures[0].right) if pictures else len(IOUS), np.nan)
-    found = np.sum([one.right[:, one.scores >= least_score].sum(axis=1) for one in pictures], axis=0)
-    return np.asarray(found / truths)

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from training.data.imagenet_classes import CLASSES
 from training.networks.answer import Classes
 from training.networks.candidates import expect_shape, softmax
 from training.networks.description import Logits, Probabilities
 from training.networks.network import Values
-
-CLASSES = 1000
 
 
 def decode_classes(outputs: Sequence[Values], spec: Logits | Probabilities) -> Classes:

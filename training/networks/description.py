@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from runtime.errors import ConfigError
+from training.faults import faults_of
 
 SHIPPED = Path(__file__).parent / "descriptions"
 TORCHVISION, PACKAGE = "torchvision:", "package:"
 
 Channels = tuple[float, float, float]
 Interpolation = Literal["bilinear", "bicubic"]
+Name = Annotated[str, Field(min_length=1)]
 Strides = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
 
 
@@ -129,8 +131,8 @@ Decode = Annotated[Logits | Probabilities | YoloX | NanoDet | FastestDet | Boxes
 class Description(_Part):
     """A classifier over ImageNet-1k, or a detector of COCO's 80 categories."""
 
-    name: str
-    family: str
+    name: Name
+    family: Name
     """Networks of one family are alike in architecture: to leave a family out is to leave all of them out."""
     task: Literal["classification", "detection"]
     model: str
@@ -184,7 +186,4 @@ def read_description(asked: str) -> Description:
             f"or one of {', '.join(shipped_names())}"
         ) from error
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'description'}: {fault['msg']}" for fault in error.errors()
-        )
-        raise ConfigError(f"{path}: no description of a network: {faults}") from error
+        raise ConfigError(f"{path}: no description of a network: {faults_of(error, 'description')}") from error

@@ -7,12 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.decode import Pixels
 from runtime.errors import ConfigError
 from training.networks.answer import Answer
 from training.networks.description import PACKAGE, TORCHVISION, Description
 
-Pixels = NDArray[np.uint8]
-"""(height, width, 3), RGB."""
 Values = NDArray[Any]
 
 RUN_PICTURES = 16

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from runtime.decode import Pixels
 from runtime.errors import ConfigError
 from training.networks.answer import Answer
 from training.networks.decode import decode
 from training.networks.decode_boxes import OUTPUTS
 from training.networks.description import Boxes, Description
-from training.networks.network import RUN_PICTURES, Pixels, Values
+from training.networks.network import RUN_PICTURES, Values
 from training.networks.prepare import Placement, prepare
 from training.networks.weights_file import check_weights
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from runtime.decode import Pixels
 from runtime.opencv import cv2
 from training.networks.description import Input, Letterbox, ShorterSideCrop
-from training.networks.network import Pixels, Values
+from training.networks.network import Values
 
 _FLAGS = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from training.metrics.detection import iou
 from training.networks.network import Values
 
 
@@ -22,14 +23,6 @@ def suppress(boxes: Values, labels: Values, scores: Values, most_iou: float) -> 
     while len(left):
         best, left = left[0], left[1:]
         kept.append(best)
-        doubled = (labels[left] == labels[best]) & (iou(boxes[best], boxes[left]) > most_iou)
+        doubled = (labels[left] == labels[best]) & (iou(boxes[[best]], boxes[left])[0] > most_iou)
         left = left[~doubled]
     return np.array(kept, np.int64)
-
-
-def iou(box: Values, others: Values) -> Values:
-    """Intersection over union of one box (4,) with each of the others (n, 4); 0 where both are empty."""
-    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    shared = np.prod(np.maximum(sides, 0), axis=1)
-    union = np.prod(box[2:] - box[:2]) + np.prod(others[:, 2:] - others[:, :2], axis=1) - shared
-    return np.asarray(shared / np.maximum(union, np.finfo(np.float32).tiny))

@@ -10,13 +10,14 @@ import torch
 from torch import nn
 from torchvision.models import get_model
 
+from runtime.decode import Pixels
 from runtime.errors import ConfigError
 from training.models.efficientnet_lite import NUMBERS, efficientnet_lite, imagenet_weights, load_imagenet
 from training.networks.answer import Answer
 from training.networks.decode import decode, select
 from training.networks.decode_boxes import OUTPUTS, decode_boxes
 from training.networks.description import PACKAGE, TORCHVISION, Boxes, Description
-from training.networks.network import RUN_PICTURES, Pixels
+from training.networks.network import RUN_PICTURES
 from training.networks.prepare import Placement, prepare
 from training.networks.torchvision_description import default_weights
 from training.networks.weights_file import check_weights
@@ -51,10 +52,9 @@ class TorchNetwork:
         return found
 
     def _run(self, pictures: Sequence[Pixels]) -> list[Answer]:
-        ask = self._classify if self.description.input else self._detect
         try:
             with torch.inference_mode():
-                return ask(pictures)
+                return self._classify(pictures) if self.description.input else [self._detect(one) for one in pictures]
         except ValueError as error:
             raise ConfigError(f"network {self.description.name} does not fit its description: {error}") from error
 
@@ -68,20 +68,18 @@ class TorchNetwork:
             for output, (_, placement) in zip(outputs, prepared, strict=True)
         ]
 
-    def _detect(self, pictures: Sequence[Pixels]) -> list[Answer]:
-        """Torchvision's detectors take a list of pictures in 0..1 and give a list of dicts, in pixels of each."""
+    def _detect(self, pixels: Pixels) -> Answer:
+        """Torchvision's detectors take a list of pictures in 0..1 and give a list of dicts, in pixels of each.
+
+        One at a time: they pad the pictures of a list to one size, and find other boxes by it.
+        """
         kind = self.description.decode
         assert isinstance(kind, Boxes)
-        batch = [
-            torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).to(self._device).float() / 255
-            for pixels in pictures
-        ]
-        found: list[Answer] = []
-        for pixels, said in zip(pictures, self._module(batch), strict=True):
-            height, width = pixels.shape[:2]
-            candidates = decode_boxes([said[name].cpu().numpy() for name in OUTPUTS], kind)
-            found.append(select(candidates, self.description, Placement(0, 0, height, width, height, width)))
-        return found
+        height, width = pixels.shape[:2]
+        picture = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).to(self._device).float() / 255
+        (said,) = self._module([picture])
+        candidates = decode_boxes([said[name].cpu().numpy() for name in OUTPUTS], kind)
+        return select(candidates, self.description, Placement(0, 0, height, width, height, width))
 
 
 def _digest(module: nn.Module) -> str:

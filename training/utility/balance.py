@@ -4,7 +4,6 @@ Sources get one harsher damage a round until there are as many useless samples a
 as all others are, whatever comes of it: a source that withstands it is a useful sample of a harsh damage.
 """
 
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from runtime.errors import ConfigError
 from training.damage.damage import UNDAMAGED, Damage
 from training.damage.kinds import kind_named
-from training.damage.plan import Drawn, Listed, Plan, Range
+from training.damage.plan import Drawn, Listed, Plan, Range, generator
 from training.data.source import Source
 from training.utility.frames import Frames, make_frames, plan_seed
 from training.utility.header import Header, LeftOut
@@ -59,7 +58,7 @@ def harsher(plan: Plan, seed: str) -> Damage:
         plan: at least one entry.
         seed: settles kind, strength and what is random in the damage.
     """
-    rng = np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:16])))
+    rng = generator(seed)
     ranges = list(_ranges(plan))
     return _harsher_half(ranges[rng.integers(len(ranges))]).draw(rng)
 
@@ -118,7 +117,7 @@ def _frames(journal: Journal, run: Run, places: list[int], round_: int) -> Itera
     made = run.prepare(make, [pictures[source.name] for source in sources])
     for place, source, frames in zip(places, sources, made, strict=True):
         if isinstance(frames, LeftOut):
-            raise ConfigError(f"{source.name} was labelled a while ago, and now it {frames.why}")
+            raise ConfigError(f"{source.name} was labelled a while ago, and now: {frames.why}")
         if frames.source != source:
             raise ConfigError(f"{source.name} is another picture than when it was labelled: begin anew")
         yield place, frames

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runtime.decode import Pixels
+from runtime.errors import ConfigError
 from training.damage.apply import transmitted
 from training.damage.damage import Damage
 from training.data.picture import PictureError, decode_picture, shrink
@@ -43,7 +44,10 @@ def make_frames(picture: Source, header: Header, damages_of: DamagesOf) -> Frame
         return LeftOut(name=picture.name, why=str(error).replace(f"{picture.path} ", "", 1))
     source, pixels = _labelled(picture, header, hashlib.sha256(content).hexdigest(), stored)
     damages = damages_of(source.sha256)
-    made = [transmitted(pixels, damage) for damage in damages]
+    try:
+        made = [transmitted(pixels, damage) for damage in damages]
+    except ConfigError as error:  # a side longer than a codec can hold
+        return LeftOut(name=picture.name, why=str(error))
     return Frames(source, damages, [pixels for pixels, _ in made], [size for _, size in made])
 
 

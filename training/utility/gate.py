@@ -39,13 +39,21 @@ class Gate:
     """A ``PictureScorer`` whose scores are in [0, 1], with the threshold below which it drops a frame."""
 
     def __init__(
-        self, name: str, digest: str, spec: Input, heads: Sequence[Head], infer: Callable[[NDArray[Any]], Outputs]
+        self,
+        name: str,
+        digest: str,
+        spec: Input,
+        heads: Sequence[Head],
+        infer: Callable[[NDArray[Any]], Outputs],
+        data: str = "",
     ) -> None:
         utility = [head for head in heads if isinstance(head, UtilityHead)]
         if not utility:
             kinds = ", ".join(head.kind for head in heads)
             raise ConfigError(f"{name} has no utility head, only {kinds}; give a gate that says what is useful")
         self.name, self.digest, self._head, self._infer = name, digest, utility[0], infer
+        self.data = data
+        """What it was trained on, in its maker's words."""
         self._preprocessor = Preprocessor(spec)
 
     @property
@@ -86,9 +94,14 @@ def open_gate(path: Path, *, name: str | None = None, provider: Provider = "cpu"
         ConfigError: no utility head, or no such checkpoint.
         EngineError: the engine cannot be opened.
     """
-    if path.suffix in ENGINES:
+    if is_engine(path):
         return _engine_gate(path, name or bare_name(path), provider, threads)
     return _checkpoint_gate(path, name or bare_name(path), threads)
+
+
+def is_engine(path: Path) -> bool:
+    """By its suffix; anything else is a checkpoint."""
+    return path.suffix in ENGINES
 
 
 def bare_name(path: Path) -> str:
@@ -102,7 +115,14 @@ def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> Gat
     engine = open_engine(path, provider=provider, workers=workers, threads=threads, max_batch=BATCH, in_flight=1)
     [spec] = engine.manifest.inputs
     digest = _digest(path.read_bytes(), engine.manifest.model_dump_json().encode())
-    return Gate(name, digest, spec, engine.manifest.heads, lambda batch: engine.infer({spec.name: batch}))
+    return Gate(
+        name,
+        digest,
+        spec,
+        engine.manifest.heads,
+        lambda batch: engine.infer({spec.name: batch}),
+        engine.manifest.provenance.data,
+    )
 
 
 def _checkpoint_gate(stem: Path, name: str, threads: int) -> Gate:
@@ -120,7 +140,7 @@ def _checkpoint_gate(stem: Path, name: str, threads: int) -> Gate:
         return {key: value.numpy() for key, value in outputs.items()}
 
     text = checkpoint_file(stem.with_name(bare_name(stem)), DESCRIPTION).read_bytes()  # it holds the weights' hash
-    return Gate(name, _digest(text), description.input, description.heads, infer)
+    return Gate(name, _digest(text), description.input, description.heads, infer, description.provenance.data)
 
 
 def _digest(*contents: bytes) -> str:

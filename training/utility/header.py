@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from runtime.errors import ConfigError
+from training.faults import faults_of
 from training.files import write_whole
 from training.utility.rules import Rule
 
@@ -15,9 +16,13 @@ Task = Literal["classification", "detection"]
 Truth = Literal["true labels", "pseudo-truth: each network's answer on the undamaged picture"]
 TRUE_LABELS: Truth = "true labels"
 PSEUDO_TRUTH: Truth = "pseudo-truth: each network's answer on the undamaged picture"
-Text = Annotated[str, BeforeValidator(lambda text: text.encode(errors="backslashreplace").decode())]
+Text = Annotated[str, BeforeValidator(lambda text: _utf8(text) if isinstance(text, str) else text)]
 """A file's name may hold bytes that are no UTF-8; JSON may not."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _utf8(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 class _Part(BaseModel):
@@ -52,7 +57,7 @@ class Shard(_Part):
 
 
 class Header(_Part):
-    """What a run is asked for: it is resumed only under an equal one."""
+    """What a run is asked for: it is resumed only under an equal one, whatever its name."""
 
     name: Text
     task: Task
@@ -105,8 +110,7 @@ def read_labels(folder: Path) -> Labels:
             f"{path}: {error.strerror}; a set of labels is the folder that `python -m training label utility` wrote"
         ) from error
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or FILE}: {fault['msg']}" for fault in error.errors())
-        raise ConfigError(f"{path}: does not follow {FORMAT}: {faults}") from error
+        raise ConfigError(f"{path}: does not follow {FORMAT}: {faults_of(error, FILE)}") from error
 
 
 def write_labels(folder: Path, labels: Labels) -> bytes:
@@ -117,9 +121,22 @@ def write_labels(folder: Path, labels: Labels) -> bytes:
 
 
 def differences(wanted: Header, there: Header) -> list[str]:
-    """In which fields two headers differ: ``FIELD: asked for X, there is Y``."""
-    one, other = wanted.model_dump(), there.model_dump()
-    return [f"{name}: asked for {one[name]!r}, there is {other[name]!r}" for name in one if one[name] != other[name]]
+    """In what two headers differ, for people; a name is free, for a folder may be renamed."""
+    one, other = (header.model_dump(exclude={"name", "networks", "pictures_sha256"}) for header in (wanted, there))
+    found = [f"{name}: asked for {one[name]!r}, there is {other[name]!r}" for name in one if one[name] != other[name]]
+    if wanted.pictures_sha256 != there.pictures_sha256:
+        found.append("pictures: other files, or with another truth, are asked for than there are")
+    if wanted.networks != there.networks:
+        found.append(_other_networks(wanted.networks, there.networks))
+    return found
+
+
+def _other_networks(wanted: tuple[Labeller, ...], there: tuple[Labeller, ...]) -> str:
+    asked, known = (", ".join(network.name for network in networks) for networks in (wanted, there))
+    if asked != known:
+        return f"networks: asked for {asked}, there is {known}"
+    others = ", ".join(one.name for one, other in zip(wanted, there, strict=True) if one != other)
+    return f"networks: {others} had other weights or another description"
 
 
 def changed(path: Path) -> ConfigError:

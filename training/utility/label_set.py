@@ -185,24 +185,6 @@ class LabelSet:
         )
         return Shares(len(labels), useful, useless, grey)
 
-    def kept_confidence(self) -> NDArray[np.float32]:
-        """(samples,) in [0, 1]: CCSP as a part of that on the undamaged picture, at most 1, mean over networks.
-
-        Over those that recognise the source; NaN where none does. A soft target.
-        """
-        parts = [np.minimum(own.ccsp / np.maximum(own.reference_confidence, 1e-6), 1) for own in self.answers.values()]
-        return self._mean_recognised(parts)
-
-    def share_right(self) -> NDArray[np.float32]:
-        """(samples,) in [0, 1]: the part that is right of the networks that recognise the source; NaN: none does."""
-        return self._mean_recognised([self.right(name) for name in self.answers])
-
-    def _mean_recognised(self, parts: list[NDArray[Any]]) -> NDArray[np.float32]:
-        recognised = np.stack([self.recognised(name) for name in self.answers])
-        count = recognised.sum(0)
-        total = np.where(recognised, np.stack(parts), 0).sum(0)
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
-
     # On disk
 
     @staticmethod

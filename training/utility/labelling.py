@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from training.data.source import Source
+from training.lock import only_writer
 from training.utility.balance import balance
 from training.utility.frames import Frames, make_frames, plan_seed
 from training.utility.header import Labels, LeftOut
@@ -20,16 +21,17 @@ def label(folder: Path, run: Run) -> Labels:
     """Label all pictures into a folder, or what is left of them.
 
     Raises:
-        ConfigError: the folder holds labels of another header, or a changed file.
+        ConfigError: the folder holds labels of another header, or a changed file, or another run writes there.
     """
-    journal = Journal(folder, run.header)
-    if journal.labels.complete:
+    with only_writer(folder):
+        journal = Journal(folder, run.header)
+        if journal.labels.complete:
+            return journal.labels
+        _label_pictures(journal, run)
+        if run.header.balance is not None:
+            balance(journal, run)
+        journal.finish()
         return journal.labels
-    _label_pictures(journal, run)
-    if run.header.balance is not None:
-        balance(journal, run)
-    journal.finish()
-    return journal.labels
 
 
 def _label_pictures(journal: Journal, run: Run) -> None:

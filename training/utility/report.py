@@ -11,6 +11,7 @@ from typing import Any
 from training.files import write_whole
 from training.utility.evaluation import Row, Scoring
 from training.utility.filtering import Filtered
+from training.utility.gate import Gate
 from training.utility.judges import Judge
 from training.utility.label_set import LabelSet
 
@@ -28,8 +29,8 @@ class Report:
     trained_on: tuple[str, ...]
     """Networks of the label set that gave training labels."""
     scorings: tuple[Scoring, ...]
-    digests: dict[str, str]
-    """Of the gates and the baseline engine, by name."""
+    gates: dict[str, Gate]
+    """And the baseline engine, by name."""
     judges: tuple[Judge, ...]
     rows: tuple[Row, ...]
     filtered: Filtered
@@ -47,6 +48,11 @@ def write_report(folder: Path, report: Report, markdown: Iterable[str]) -> None:
     text = json.dumps(_finite(as_json(report)), indent=1, allow_nan=False)
     write_whole(folder / JSON, text.encode() + b"\n")
     write_whole(folder / MARKDOWN, "\n".join(markdown).encode() + b"\n")
+
+
+def taught_here(report: Report, gate: Gate) -> bool:
+    """Whether pictures that a gate was trained on are among those that it is judged by."""
+    return report.split != "test" and report.labels.digest in gate.data
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -71,9 +77,11 @@ def as_json(report: Report) -> dict[str, Any]:
                 "name": one.name,
                 "kind": one.kind,
                 "threshold": one.threshold,
-                "digest": report.digests.get(one.name),
+                "digest": gate.digest if gate else None,
+                "data": gate.data if gate else None,
             }
             for one in report.scorings
+            for gate in [report.gates.get(one.name)]
         ],
         "resamples": report.resamples,
         "rows": [dataclasses.asdict(row) for row in report.rows],

@@ -16,6 +16,38 @@ from training.data.picture import PictureError, decode_picture
 from training.utility.label_set import LabelSet
 
 
+def require_sources(labels: LabelSet, root: Path) -> None:
+    """Look for the picture of every sample, before the long work.
+
+    Raises:
+        ConfigError: some are not there.
+    """
+    names = [labels.sources[index].name for index in np.unique(labels.samples.source)]
+    missing = [name for name in names if not (root / name).is_file()]
+    if missing:
+        raise ConfigError(
+            f"{root}: {len(missing)} of the {len(names)} pictures that were labelled are not there, "
+            f"{missing[0]} among them; --pictures names their folder"
+        )
+
+
+def read_source(labels: LabelSet, index: int, root: Path) -> Pixels:
+    """One undamaged picture of a label set, as it was labelled.
+
+    Raises:
+        ConfigError: it is missing, cannot be read, or is another than the one that was labelled.
+    """
+    source = labels.sources[index]
+    path = root / source.name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise PictureError(f"{path} cannot be read: {error.strerror}; --pictures names its folder") from error
+    if hashlib.sha256(content).hexdigest() != source.sha256:
+        raise ConfigError(f"{path} is another picture than the one that was labelled (its SHA-256 differs)")
+    return decode_picture(content, path, side=labels.header.side)
+
+
 class SamplePictures:
     """Makes each sample anew from its source and its damage, resized as the gateway does. For any number of threads."""
 
@@ -34,22 +66,11 @@ class SamplePictures:
         """
         batch = self._preprocessor.batch(len(samples))
         for place, sample in enumerate(samples):
-            whole = self._source(int(self._labels.samples.source[sample]))
+            whole = read_source(self._labels, int(self._labels.samples.source[sample]), self._root)
             self._preprocessor.fill(damaged(whole, self._labels.damage(int(sample))), batch[place])
             if mirrored is not None and mirrored[place]:
                 batch[place] = batch[place, :, ::-1].copy()
         return batch
-
-    def _source(self, index: int) -> Pixels:
-        source = self._labels.sources[index]
-        path = self._root / source.name
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise PictureError(f"{path} cannot be read: {error.strerror}; --pictures names its folder") from error
-        if hashlib.sha256(content).hexdigest() != source.sha256:
-            raise ConfigError(f"{path} is another picture than the one that was labelled (its SHA-256 differs)")
-        return decode_picture(content, path, side=self._labels.header.side)
 
 
 class Order:

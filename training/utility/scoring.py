@@ -12,12 +12,11 @@ from rich.console import Console
 from rich.progress import track
 
 from runtime.decode import Pixels
-from runtime.errors import ConfigError
 from training.damage.apply import damaged
-from training.data.picture import PictureError, decode_picture
 from training.files import write_whole
 from training.utility.gate import PictureScorer
 from training.utility.label_set import LabelSet
+from training.utility.samples import read_source, require_sources
 
 Scores = NDArray[np.float64]
 
@@ -37,6 +36,7 @@ def score_samples(labels: LabelSet, root: Path, scorers: Sequence[PictureScorer]
     files = {scorer.name: cache / f"{_digest(labels, scorer)}.npy" for scorer in scorers}
     missing = [scorer for scorer in scorers if not files[scorer.name].is_file()]
     if missing:
+        require_sources(labels, root)
         for scorer, scores in zip(missing, _scored(labels, root, missing), strict=True):
             _write(files[scorer.name], scores)
     return {name: np.load(path, allow_pickle=False) for name, path in files.items()}
@@ -52,7 +52,7 @@ def sample_pictures(labels: LabelSet, root: Path) -> Iterator[tuple[NDArray[np.i
     starts = np.flatnonzero(np.diff(labels.samples.source[order])) + 1
     groups = np.split(order, starts) if len(order) else []
     for group in track(groups, "pictures", console=Console(stderr=True), transient=True):
-        whole = _read(labels, int(labels.samples.source[group[0]]), root)
+        whole = read_source(labels, int(labels.samples.source[group[0]]), root)
         yield group, [damaged(whole, labels.damage(int(sample))) for sample in group]
 
 
@@ -62,18 +62,6 @@ def _scored(labels: LabelSet, root: Path, scorers: Sequence[PictureScorer]) -> l
         for scorer, own in zip(scorers, scores, strict=True):
             own[group] = scorer.scores(pictures)
     return scores
-
-
-def _read(labels: LabelSet, index: int, root: Path) -> Pixels:
-    source = labels.sources[index]
-    path = root / source.name
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PictureError(f"{path} cannot be read: {error.strerror}; --pictures names its folder") from error
-    if hashlib.sha256(content).hexdigest() != source.sha256:
-        raise ConfigError(f"{path} is another picture than the one that was labelled (its SHA-256 differs)")
-    return decode_picture(content, path, side=labels.header.side)
 
 
 def _digest(labels: LabelSet, scorer: PictureScorer) -> str:

@@ -7,18 +7,20 @@ from statistics import mean, stdev
 from training.metrics.ranking import Interval
 from training.utility.evaluation import ALL, DAMAGED, Measures
 from training.utility.filtering import FilteredClassifier, FilteredDetector
-from training.utility.header import PSEUDO_TRUTH
+from training.utility.header import PSEUDO_TRUTH, Task
 from training.utility.judges import ROLES, Judge, foremost
-from training.utility.report import Report
+from training.utility.label_set import LEAST_PSEUDO_CONFIDENCE
+from training.utility.report import Report, taught_here
 
 Table = Iterator[str]
 
 
 DEFINITIONS = (
-    "- Samples are those of sources that the judge recognises undamaged; *right*: it still is right on the sample.",
+    "- Samples are those of sources that the judge recognises undamaged; *right*: it still is right on the sample. "
+    "Undamaged samples are among them, all of them right, but where they are said to be left out.",
     "- AUROC: of right samples before wrong ones, over all samples, grey zone included; in brackets 95 % intervals "
     "(bootstrap over source pictures).",
-    "- Gain at 20 %: what discarding the lowest-scored 20 % takes off the error rate, as a part of what a perfect "
+    "- Gain 20 (10, 30): what discarding the lowest-scored 20 % takes off the error rate, as a part of what a perfect "
     "filter takes off it; 0 is random, 1 perfect.",
     "- Kept: samples that a rule labels useful or useless; the rest is its grey zone, which the paper leaves out. "
     "Accuracy is at the scoring's own threshold; *best* at the one that suits these samples best, an upper bound.",
@@ -29,13 +31,20 @@ DEFINITIONS = (
 )
 
 
+_PSEUDO: dict[Task, str] = {
+    "classification": "; no number here is about true labels. A network recognises a picture if it is at least "
+    f"{100 * LEAST_PSEUDO_CONFIDENCE:.0f} % sure of it undamaged",
+    "detection": "; no number here is about true labels. A network recognises a picture if it finds anything in it",
+}
+
+
 def markdown(report: Report) -> Iterator[str]:
     """The report's lines."""
     yield f"# Utility: {report.labels.header.name}, {_split(report)}"
     yield from _facts(report)
     yield from ("", "## Judges", "", *_judges(report))
     for judge in report.judges:
-        yield from ("", f"## {_title(judge)}", "", f"Its role is *{judge.role}*: {ROLES[judge.role]}.", "")
+        yield from ("", f"## {_title(judge)}", "", f"Its role is *{judge.role}*: {ROLES[judge.role]}.")
         yield from _scorings(report, judge)
     if sum(scoring.kind == "gate" for scoring in report.scorings) > 1:
         yield from ("", "## Spread over the gates", "", *_spread(report))
@@ -52,7 +61,7 @@ def _facts(report: Report) -> Iterator[str]:
     sources = len(set(labels.samples.source.tolist()))
     yield ""
     yield f"- Label set `{header.name}` ({labels.digest}): {header.task}, {len(labels)} samples of {sources} pictures"
-    yield f"- Truth: **{header.truth}**" + ("; no number here is about true labels" if _pseudo(report) else "")
+    yield f"- Truth: **{header.truth}**" + (_PSEUDO[header.task] if _pseudo(report) else "")
     yield f"- Damage: `{header.plan}`"
     for role, text in ROLES.items():
         names = [judge.name for judge in report.judges if judge.role == role]
@@ -61,11 +70,14 @@ def _facts(report: Report) -> Iterator[str]:
     if not report.trained_on:
         yield "- None of these networks gave training labels"
     for scoring in report.scorings:
-        if scoring.threshold is not None:
+        gate = report.gates.get(scoring.name)
+        if gate is not None:
             yield (
-                f"- {scoring.kind.capitalize()} `{scoring.name}` ({report.digests[scoring.name]}): "
-                f"drops what it gives less than {scoring.threshold:g}"
+                f"- {scoring.kind.capitalize()} `{scoring.name}` ({gate.digest}): "
+                f"drops what it gives less than {gate.threshold:g}. It learned from: {gate.data}"
             )
+            if taught_here(report, gate):
+                yield "  - **Pictures that it was trained on are among these: its numbers do not hold for others**"
 
 
 def _judges(report: Report) -> Table:
@@ -87,14 +99,17 @@ def _scorings(report: Report, judge: Judge) -> Table:
     kept = [head for rule in rules for head in (f"kept, {rule}, %", "balanced", "best")]
     heads = ["score", "AUROC", "gain 10", "gain 20", "gain 30", *kept, "all, %", "balanced", "AUPRC useless"]
     heads += ["AURC", "ECE"]
-    found = [row for row in report.rows if (row.judge, row.kind) == (judge.name, ALL)]
-    if not found:
-        yield "No sample: it recognises none of the pictures undamaged."
+    if not len(judge.sample):
+        yield from ("", "No sample: it recognises none of the pictures undamaged.")
         return
-    yield from _table(heads, [[row.scoring, *_numbers(row.measures)] for row in found])
-    measures = found[0].measures
-    yield ""
-    yield f"AURC of a perfect filter {_number(measures.aurc_perfect)}, of a random one {_number(1 - measures.right)}."
+    for kind, title in ((ALL, "All samples"), (DAMAGED, "Without the undamaged ones")):
+        found = [row for row in report.rows if (row.judge, row.kind) == (judge.name, kind)]
+        if found:
+            measures = found[0].measures
+            yield from ("", f"{title}:", "")
+            yield from _table(heads, [[row.scoring, *_numbers(row.measures)] for row in found])
+            perfect, random = _number(measures.aurc_perfect), _number(1 - measures.right)
+            yield from ("", f"AURC of a perfect filter {perfect}, of a random one {random}.")
 
 
 def _numbers(one: Measures) -> Iterator[str]:
@@ -115,14 +130,17 @@ def _spread(report: Report) -> Table:
     gates = [scoring.name for scoring in report.scorings if scoring.kind == "gate"]
     rules = list(report.judges[0].verdicts)
     rows = []
-    for judge in foremost(report.judges):
+    for judge, kind in ((judge, kind) for judge in foremost(report.judges) for kind in (ALL, DAMAGED)):
         found = [
-            row.measures for row in report.rows if (row.judge, row.kind) == (judge.name, ALL) and row.scoring in gates
+            row.measures for row in report.rows if (row.judge, row.kind) == (judge.name, kind) and row.scoring in gates
         ]
+        if not found:
+            continue
         kept = [_mean_spread([100 * one.kept[rule].accuracy for one in found], 1) for rule in rules]
-        gains = _mean_spread([one.gains["20%"] for one in found], 3)
-        rows.append([_title(judge), _mean_spread([one.auroc for one in found], 3), gains, *kept])
-    yield from _table(["judge", "AUROC", "gain 20", *(f"kept, {rule}, %" for rule in rules)], rows)
+        gains = [_mean_spread([one.gains[share] for one in found], 3) for share in found[0].gains]
+        rows.append([_title(judge), kind, _mean_spread([one.auroc for one in found], 3), *gains, *kept])
+    heads = ["judge", "samples", "AUROC", "gain 10", "gain 20", "gain 30", *(f"kept, {rule}, %" for rule in rules)]
+    yield from _table(heads, rows)
     yield ""
     yield f"Mean ± standard deviation [lowest, highest] of {len(gates)} gates: {', '.join(gates)}."
 

@@ -46,7 +46,7 @@ def targets_of(labels: LabelSet, recipe: UtilityRecipe) -> Targets:
     if not len(sample):
         raise ConfigError(
             f"none of {len(labels)} samples of {labels.header.name} gives a target by {recipe.target} ({recipe.rule}): "
-            "the networks never agree, or recognise no source undamaged; take fewer networks or another target"
+            "the networks never agree, or recognise no source undamaged; take fewer networks, another rule or target"
         )
     classifiers = [own for own in labels.answers.values() if isinstance(own, ClassAnswers)]
     if recipe.auxiliary_weight and not classifiers:

@@ -19,7 +19,7 @@ from training.models.resnet import load_resnet18, resnet18_utility
 from training.models.utility import CLASSES, efficientnet_lite0_utility, load_imagenet_trunk
 from training.utility.label_set import LabelSet
 from training.utility.recipes import UtilityRecipe
-from training.utility.samples import Order, SamplePictures
+from training.utility.samples import Order, SamplePictures, require_sources
 from training.utility.targets import Targets, targets_of
 from training.utility.validation import Validation, validation_samples
 
@@ -70,10 +70,13 @@ class UtilityTask:
             device: PyTorch's name of it.
 
         Raises:
-            ConfigError: no such networks, or nothing to learn from them.
+            ConfigError: no such networks, nothing to learn from them, or pictures that are not there.
         """
         self._recipe, self._workers, self._device = recipe, workers, device
+        require_sources(labels, root)
         train = labels.of_split("train").only(labellers)
+        if not len(train):
+            raise ConfigError(f"{labels.header.name} has no picture to learn from: all are of its test split")
         self._targets = targets_of(train, recipe)
         self._pictures = SamplePictures(train, root, INPUT)
         positive = self._targets.utility > 0.5
@@ -161,7 +164,9 @@ def make_network(name: str, recipe: UtilityRecipe, weights: str, seed: int) -> t
     torch.manual_seed(seed)
     if name == "resnet18":
         if recipe.auxiliary_weight:
-            raise ConfigError("auxiliary_weight: ResNet-18's last layer is the utility's own; set it to 0")
+            raise ConfigError(
+                "auxiliary_weight: ResNet-18's last layer is the utility's own; take --recipe paper, or set it to 0"
+            )
         network = resnet18_utility()
         if weights != NONE:
             load_resnet18(network, None if weights == IMAGENET else Path(weights))
