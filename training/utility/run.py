@@ -1,13 +1,12 @@
 """What a labelling run needs to know, and the asking that its phases share."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from training.damage.plan import Plan
 from training.data.source import Source
+from training.feeder import made_ahead
 from training.networks.network import Network
 from training.utility.frames import Frames
 from training.utility.header import Header, LeftOut
@@ -50,18 +49,7 @@ class Run:
 
     def prepare(self, make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
         """``make`` of each, in order, by the workers; but a few ahead of what is taken, for pictures are large."""
-        waiting: deque[Future[Made]] = deque()
-        with ThreadPoolExecutor(self.workers) as pool:
-            try:
-                for item in items:
-                    waiting.append(pool.submit(make, item))
-                    if len(waiting) > self.workers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        return made_ahead(make, items, workers=self.workers, ahead=self.workers)
 
     def ask(self, frames: Iterable[tuple[int, Frames]], *, extra: bool = False) -> Recorded | None:
         """What all networks say of sources, each with its place in the set; None where there are no sources."""
