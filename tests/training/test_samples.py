@@ -116,11 +116,17 @@ def test_agreement_teaches_what_all_say_and_drops_the_rest(labels: LabelSet) -> 
 
 
 def test_soft_targets_are_means_over_the_networks(labels: LabelSet) -> None:
-    """Right or not, what is left of the confidence, and the mean of both; weighted by the undamaged confidence."""
+    """Right or not, what is left of the confidence, means of such; weighted by the undamaged confidence."""
     own = labels.only(["keen", "weak"])
     right = np.stack([own.right(name) for name in own.networks]).astype(float)
     left = np.stack([own.answers[name].ccsp / own.answers[name].reference_confidence for name in own.networks])
-    expected = {"share_right": right, "kept_confidence": left, "blend": (right + left) / 2}
+    sure = np.stack([own.answers[name].ccsp for name in own.networks])
+    expected = {
+        "share_right": right,
+        "kept_confidence": left,
+        "blend": (right + left) / 2,
+        "confidence": (right + sure) / 2,
+    }
     for target, parts in expected.items():
         recipe = UtilityRecipe.model_validate({"target": target, "weighting": "even"})
         utility, weight = utility_targets(own, recipe)
@@ -154,6 +160,13 @@ def test_the_auxiliary_target_is_the_networks_mean(labels: LabelSet) -> None:
     own = [labels.answers[name].ccsp[targets.sample] for name in ("keen", "weak")]
     np.testing.assert_allclose(mean[:, 7][1:5], np.mean(own, axis=0)[1:5], atol=1e-3)
     np.testing.assert_allclose(mean.sum(1), 1, atol=1e-3)
+
+
+def test_the_start_needs_no_classifier_among_the_labellers(labels: LabelSet) -> None:
+    """Held to itself, the trunk needs nobody's probabilities: none are looked up."""
+    recipe = UtilityRecipe(target="confidence", auxiliary_weight=0.5, auxiliary="start")
+
+    assert targets_of(labels, recipe).top_classes.shape == (len(labels), 0)
 
 
 def test_labels_that_teach_nothing_are_named(labels: LabelSet) -> None:

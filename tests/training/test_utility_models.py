@@ -14,11 +14,14 @@ from torch import Tensor, nn  # noqa: E402 - what follows needs torch
 
 from runtime.errors import ConfigError  # noqa: E402
 from runtime.manifest import Input, Provenance, UtilityHead  # noqa: E402
+from tests.training.small_labels import PHOTOS, small_labels  # noqa: E402
 from training.checkpoint import Checkpoint, Description, load_checkpoint, save_checkpoint  # noqa: E402
 from training.models.depthwise import DepthwiseConv  # noqa: E402
 from training.models.efficientnet_lite import MEAN, STD, efficientnet_lite0  # noqa: E402
 from training.models.folding import fold, quicken  # noqa: E402
 from training.models.utility import Utility, efficientnet_lite0_utility, load_imagenet_trunk, sureness  # noqa: E402
+from training.utility.recipes import UtilityRecipe  # noqa: E402
+from training.utility.training import UtilityTask  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -154,6 +157,20 @@ def test_every_weight_gets_a_gradient_in_bfloat16() -> None:
     assert {value.dtype for value in found.values()} == {torch.float32}
     (found["utility"].sum() + found["classes"].logsumexp(1).sum()).backward()
     assert [name for name, value in network.named_parameters() if value.grad is None] == []
+
+
+def test_the_classifier_is_held_to_what_it_said_before(tmp_path: Path) -> None:
+    """``auxiliary=start``: no loss until the trunk's classifier changes, and the copy does not change with it."""
+    labels = small_labels(tmp_path)
+    recipe = UtilityRecipe(target="confidence", auxiliary_weight=1, auxiliary="start", batch_size=2)
+    network = efficientnet_lite0_utility(hidden=8)
+    task = UtilityTask(labels, ["keen"], PHOTOS, recipe, validate=1, start=network)
+    batch = task.batch(0)
+    assert task.losses(network, batch)["auxiliary_loss"].item() == pytest.approx(0, abs=1e-5)
+
+    with torch.no_grad():
+        network.trunk.get_classifier().weight.mul_(3).add_(torch.randn(1000, 1280))
+    assert task.losses(network, batch)["auxiliary_loss"].item() > 0.1
 
 
 def checkpoint(network: nn.Module, architecture: str, arguments: dict[str, int | float]) -> Checkpoint:

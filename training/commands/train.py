@@ -107,6 +107,7 @@ def run(options: argparse.Namespace) -> None:
         workers=options.threads,
         validate=options.validate,
         device=options.device,
+        start=network,
     )
     steps = options.steps or max(1, round(recipe.epochs * task.epoch_steps))
     plan = Plan(

@@ -10,7 +10,7 @@ from training.utility.rules import Rule
 NETWORKS = ("efficientnet-lite0", "resnet18")
 """What can be trained; the first is small enough for a gateway on CPUs, the second the paper's."""
 
-Target = Literal["agreement", "majority", "share_right", "kept_confidence", "blend"]
+Target = Literal["agreement", "majority", "share_right", "kept_confidence", "blend", "confidence"]
 
 
 class UtilityRecipe(Recipe):
@@ -19,7 +19,8 @@ class UtilityRecipe(Recipe):
     target: Target = "agreement"
     """Of each sample, over the networks that give labels. ``agreement`` and ``majority``: 0 or 1 by ``rule``, other
     samples dropped (the paper). Soft, averaged by ``weighting``: ``share_right`` (1 where a network is right),
-    ``kept_confidence`` (the part of the undamaged CCSP that is left, at most 1), ``blend``: the mean of both."""
+    ``kept_confidence`` (the part of the undamaged CCSP that is left, at most 1), ``blend``: the mean of both,
+    ``confidence``: the mean of right and the CCSP itself, so that what is hard undamaged counts as hard."""
     rule: Rule = "paper"
     weighting: Literal["even", "reference"] = "even"
     """How much a network counts in a soft target, and in the sample's weight: ``even``, 1 where it recognises the
@@ -29,7 +30,10 @@ class UtilityRecipe(Recipe):
     flip: bool = True
     """Mirror half of the samples, left to right."""
     auxiliary_weight: Annotated[float, Field(ge=0)] = 0.0
-    """Of the loss of the trunk's classifier against the mean of the networks' highest ten probabilities."""
+    """Of the loss of the trunk's classifier."""
+    auxiliary: Literal["labellers", "start"] = "labellers"
+    """What that classifier is held to, on the damaged picture: the mean of the networks' highest ten probabilities, or
+    what it said itself before training, which keeps what it knows."""
     statistics: Annotated[int, Field(ge=0, le=1000)] = 10
     """Highest class probabilities that EfficientNet-Lite0's head reads; 0: features alone."""
     hidden: Annotated[int, Field(ge=1)] = 128

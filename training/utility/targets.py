@@ -49,9 +49,13 @@ def targets_of(labels: LabelSet, recipe: UtilityRecipe) -> Targets:
             "the networks never agree, or recognise no source undamaged; take fewer networks, another rule or target"
         )
     classifiers = [own for own in labels.answers.values() if isinstance(own, ClassAnswers)]
-    if recipe.auxiliary_weight and not classifiers:
-        raise ConfigError("auxiliary_weight: no classifier is among the networks that give labels; set it to 0")
-    tops = _tops(classifiers if recipe.auxiliary_weight else [], sample)
+    held = recipe.auxiliary_weight > 0 and recipe.auxiliary == "labellers"
+    if held and not classifiers:
+        raise ConfigError(
+            "auxiliary: no classifier is among the networks that give labels; "
+            "take auxiliary=start, or set auxiliary_weight to 0"
+        )
+    tops = _tops(classifiers if held else [], sample)
     return Targets(sample, utility[sample], weight[sample], *tops)
 
 
@@ -80,7 +84,12 @@ def _part(labels: LabelSet, network: str, recipe: UtilityRecipe) -> NDArray[Any]
     """(samples,) in [0, 1]: what one network says of each sample."""
     own, right = labels.answers[network], labels.right(network).astype(np.float32)
     left = np.minimum(own.ccsp / np.maximum(own.reference_confidence, 1e-6), 1)
-    return {"share_right": right, "kept_confidence": left, "blend": (right + left) / 2}[recipe.target]
+    return {
+        "share_right": right,
+        "kept_confidence": left,
+        "blend": (right + left) / 2,
+        "confidence": (right + own.ccsp) / 2,
+    }[recipe.target]
 
 
 def _tops(classifiers: list[ClassAnswers], sample: NDArray[np.intp]) -> tuple[NDArray[np.int16], Floats]:

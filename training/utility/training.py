@@ -1,5 +1,6 @@
 """A network that learns utility from a set of labels."""
 
+import copy
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ class UtilityTask:
         workers: int = 1,
         validate: int = 2000,
         device: str = "cpu",
+        start: nn.Module | None = None,
     ) -> None:
         """Learn from the training split, validate on the test split.
 
@@ -68,11 +70,13 @@ class UtilityTask:
             workers: threads that make the validation's pictures.
             validate: at most so many samples of the test split.
             device: PyTorch's name of it.
+            start: the network before training, for a recipe that holds the trunk's classifier to it.
 
         Raises:
             ConfigError: no such networks, nothing to learn from them, or pictures that are not there.
         """
         self._recipe, self._workers, self._device = recipe, workers, device
+        self._start = frozen_copy(start, device) if start is not None and recipe.auxiliary == "start" else None
         require_sources(labels, root)
         train = labels.of_split("train").only(labellers)
         if not len(train):
@@ -107,17 +111,26 @@ class UtilityTask:
         )
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        logits = network.logits(self._pixels(batch.pixels))
+        pixels = self._pixels(batch.pixels)
+        logits = network.logits(pixels)
         wanted, weight = (torch.from_numpy(own).to(self._device) for own in (batch.utility, batch.weight))
         each = functional.binary_cross_entropy_with_logits(logits[OUTPUT].float(), wanted, reduction="none")
         utility = (weight * each).sum() / weight.sum()
         if not self._recipe.auxiliary_weight:
             return {"loss": utility}
-        classes = torch.from_numpy(batch.top_classes.astype(np.int64)).to(self._device)
-        probabilities = torch.from_numpy(batch.top_probabilities).to(self._device)
-        auxiliary = sparse_cross_entropy(logits[CLASSES], classes, probabilities)
+        auxiliary = self._auxiliary(logits[CLASSES], pixels, batch)
         loss = utility + self._recipe.auxiliary_weight * auxiliary
         return {"loss": loss, "utility_loss": utility, "auxiliary_loss": auxiliary}
+
+    def _auxiliary(self, classes: Tensor, pixels: Tensor, batch: Batch) -> Tensor:
+        if self._start is not None:
+            with torch.no_grad():
+                before = torch.softmax(self._start.logits(pixels)[CLASSES], dim=1)
+            divergence: Tensor = functional.kl_div(functional.log_softmax(classes, 1), before, reduction="batchmean")
+            return divergence
+        top_classes = torch.from_numpy(batch.top_classes.astype(np.int64)).to(self._device)
+        probabilities = torch.from_numpy(batch.top_probabilities).to(self._device)
+        return sparse_cross_entropy(classes, top_classes, probabilities)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         def score(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -132,6 +145,13 @@ class UtilityTask:
         """NCHW, in the memory order of NHWC, which convolutions on CPUs like best."""
         pixels_first: Tensor = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float()
         return pixels_first
+
+
+def frozen_copy(network: nn.Module, device: str) -> nn.Module:
+    """The network as it is now, which training does not change."""
+    kept = copy.deepcopy(network).eval().requires_grad_(False)
+    moved: nn.Module = kept.to(device=device, memory_format=torch.channels_last)
+    return moved
 
 
 def sparse_cross_entropy(logits: Tensor, classes: Tensor, probabilities: Tensor) -> Tensor:
