@@ -2,7 +2,7 @@
 
 oneDNN's own backward pass in bfloat16 is slow in two places: the input's gradient of a stride of 2, and the weights'
 gradient of kernels wider than 3. Both are made here of convolutions that have quick kernels: the gradients are the
-same up to rounding, 10 to 100 times as fast in those places.
+same up to rounding.
 """
 
 from typing import Any

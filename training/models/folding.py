@@ -1,6 +1,6 @@
 """Networks without batch normalisation: its frozen statistics become part of the convolutions.
 
-A fine-tuned network then trains on exactly the graph that is served, and on CPUs a step is twice as fast.
+A fine-tuned network then trains on exactly the graph that is served, and a step has less to do.
 """
 
 from typing import Any
