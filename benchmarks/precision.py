@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from benchmarks.report import print_table, write_json
 from export.answers import Answers, onnx_answers
-from export.commands.arguments import positive
 from export.parity import Parity, compare
 from export.samples import load_samples
 from runtime.cpus import usable_cpus
 from runtime.engine_onnx import RUN_FRAMES, open_session, read_manifest
 from runtime.errors import ConfigError
 from runtime.manifest import Manifest
+from training.commands.arguments import positive
 
 Spread = Callable[..., Iterable[list[NDArray[Any]]]]
 """``map``, or one that runs several at once."""

@@ -1,46 +1,15 @@
 """``python -m export``: checkpoint to engine, manifests, and the proof that an engine is what was trained."""
 
-import argparse
-import importlib
 import sys
-from collections.abc import Callable
 
-from runtime.errors import ConfigError, FramegateError
+from training.program import parse, run
 
 COMMANDS = ("baseline", "onnx", "fp16", "int8", "tensorrt", "verify", "manifest", "measure")
-INTERRUPTED = 130
-"""As shells say it of a program that Ctrl-C ended."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], None] = options.command
-    try:
-        command(options)
-    except FramegateError as error:
-        return _fail(str(error), error.exit_code)
-    except ModuleNotFoundError as error:
-        return _fail(f"{options.name} needs the package {error.name!r}: {options.remedy}", ConfigError.exit_code)
-    except OSError as error:  # of a file that the user named
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}", ConfigError.exit_code)
-    except KeyboardInterrupt:
-        return _fail("interrupted; nothing more is written", INTERRUPTED)
-    return 0
-
-
-def _fail(text: str, code: int) -> int:
-    print(f"error: {text}", file=sys.stderr)
-    return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
-    commands = parser.add_subparsers(required=True, dest="name", metavar="COMMAND")
-    for name in COMMANDS:
-        importlib.import_module(f"export.commands.{name}").add(commands)
-    return parser
+    return run(parse("export", __doc__, COMMANDS, arguments), interrupted="nothing more is written")
 
 
 if __name__ == "__main__":

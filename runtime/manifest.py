@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from runtime.errors import EngineError
+from runtime.faults import faults_of
 
 METADATA_KEY = "framegate.manifest"
 
@@ -186,7 +187,5 @@ def parse_manifest(text: str, source: str) -> Manifest:
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'manifest'}: {fault['msg']}" for fault in error.errors()
-        )
+        faults = faults_of(error, "manifest")
         raise EngineError(f"{source}: the manifest does not follow framegate/manifest/1: {faults}") from error

@@ -12,9 +12,8 @@ from collections.abc import Collection
 from typing import Any
 
 from kafka import KafkaAdminClient
-from kafka.admin import TransactionState
+from kafka.admin import AbortTransactionSpec, TransactionState
 from kafka.errors import KafkaError
-from kafka.protocol.producer.transaction import WriteTxnMarkersRequest
 from kafka.structs import TopicPartition
 
 from stream.client import Cluster
@@ -100,26 +99,15 @@ def _mark(admin: KafkaAdminClient, partition: TopicPartition, producer: Any, *, 
         *partition,
         "committed" if committed else "aborted",
     )
-    markers = WriteTxnMarkersRequest.WritableTxnMarker
-    topic = markers.WritableTxnMarkerTopic(name=partition.topic, partition_indexes=[partition.partition])
-    marker = markers(
-        producer_id=producer.producer_id,
-        producer_epoch=producer.producer_epoch,
-        transaction_result=committed,  # kafka-python's own method can only abort
-        topics=[topic],
-        coordinator_epoch=max(0, producer.coordinator_epoch),  # the broker refuses an older one
-    )
-    admin._manager.run(_write, admin, partition, WriteTxnMarkersRequest(markers=[marker]))
+    epoch = max(0, producer.coordinator_epoch)  # the broker refuses an older one
+    spec = AbortTransactionSpec(partition, producer.producer_id, producer.producer_epoch, epoch)
+    admin._manager.run(_write, admin, spec, committed)
 
 
-async def _write(admin: Any, partition: TopicPartition, request: Any) -> None:
-    leaders = await admin._async_get_leader_for_partitions([partition])
+async def _write(admin: Any, spec: AbortTransactionSpec, committed: bool) -> None:
+    """As kafka-python's ``abort_transaction``, which cannot commit."""
+    request = admin._abort_transaction_request(spec)
+    request.markers[0].transaction_result = committed
+    leaders = await admin._async_get_leader_for_partitions([spec.topic_partition])
     response = await admin._manager.send(request, node_id=next(iter(leaders)))
-    admin._abort_transaction_process_response(response, _Spec(partition))
-
-
-class _Spec:
-    """What kafka-python names the partition by in its error."""
-
-    def __init__(self, topic_partition: TopicPartition) -> None:
-        self.topic_partition = topic_partition
+    admin._abort_transaction_process_response(response, spec)

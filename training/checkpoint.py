@@ -11,6 +11,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from runtime.errors import ConfigError
+from runtime.faults import faults_of
 from runtime.manifest import Head, Input, Provenance
 from training.files import write_whole
 from training.models import ARCHITECTURES
@@ -127,9 +128,7 @@ def _read_description(path: Path) -> _File:
     try:
         return _File.model_validate_json(_read(path))
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'checkpoint'}: {fault['msg']}" for fault in error.errors()
-        )
+        faults = faults_of(error, "checkpoint")
         raise ConfigError(f"{path}: does not follow framegate/checkpoint/1: {faults}") from error
 
 

@@ -8,23 +8,12 @@ from numpy.typing import NDArray
 
 from runtime.errors import ConfigError
 from runtime.manifest import Input, Manifest
+from training.commands.arguments import positive
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
-else:
-    Commands = argparse._SubParsersAction
-
 BASELINE = Path("models/utility-baseline.onnx")
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
-    return number
 
 
 def size(text: str) -> tuple[int, int]:

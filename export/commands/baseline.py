@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from export.commands.arguments import BASELINE, Commands, add_gate, gate_samples
+from export.commands.arguments import BASELINE, add_gate, gate_samples
 from export.commands.targets import ONNX, require_replaceable, require_suffix, require_targets
+from training.commands.arguments import Commands
 
 PICTURES = Path("demo/photos")
 

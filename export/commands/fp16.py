@@ -3,11 +3,12 @@
 import argparse
 from pathlib import Path
 
-from export.commands.arguments import Commands, add_gate, gate_samples, open_float32
+from export.commands.arguments import add_gate, gate_samples, open_float32
 from export.commands.recipe import recipe
 from export.commands.targets import ONNX, require_suffix, require_targets
 from runtime.errors import ConfigError
 from runtime.manifest import Tolerances
+from training.commands.arguments import Commands
 
 
 def add(commands: Commands) -> None:

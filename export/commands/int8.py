@@ -5,11 +5,12 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.commands.arguments import Commands, open_float32
+from export.commands.arguments import open_float32
 from export.commands.recipe import recipe
 from export.commands.targets import ONNX, require_suffix, require_targets
 from runtime.errors import ConfigError
 from runtime.manifest import Tolerances
+from training.commands.arguments import Commands
 
 if TYPE_CHECKING:
     from export.parity import Parity

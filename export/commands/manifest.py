@@ -5,9 +5,9 @@ import json
 import sys
 from pathlib import Path
 
-from export.commands.arguments import Commands
 from export.commands.targets import require_targets
 from runtime.errors import EngineError
+from training.commands.arguments import Commands
 
 
 def add(commands: Commands) -> None:

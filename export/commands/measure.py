@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from export.commands.arguments import BASELINE, Commands, positive, size
+from export.commands.arguments import BASELINE, size
+from training.commands.arguments import Commands, positive
 
 
 def add(commands: Commands) -> None:

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.commands.arguments import Commands, add_gate, gate_samples, size
+from export.commands.arguments import add_gate, gate_samples, size
 from export.commands.targets import ONNX, require_suffix, require_targets
+from training.commands.arguments import Commands
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

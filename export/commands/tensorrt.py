@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.commands.arguments import Commands, add_gate, gate_samples, positive
+from export.commands.arguments import add_gate, gate_samples
 from export.commands.recipe import recipe
 from export.commands.targets import require_replaceable, require_suffix, require_targets
 from runtime.errors import ConfigError, InferenceError
+from training.commands.arguments import Commands, positive
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

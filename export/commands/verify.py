@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from export.commands.arguments import Commands
 from export.commands.targets import require_replaceable, require_targets
 from runtime.errors import FramegateError
+from training.commands.arguments import Commands
 
 
 def add(commands: Commands) -> None:

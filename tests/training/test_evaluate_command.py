@@ -20,14 +20,6 @@ def labels() -> LabelSet:
     return four_classifiers()
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Utility is the mean brightness at 64 x 64, threshold .3."""
-    path = tmp_path_factory.mktemp("engine") / "brightness.onnx"
-    write_brightness_engine(path)
-    return path
-
-
 def test_report_and_curves(labels: LabelSet, engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Tables, JSON and pictures say truth and unseen networks; a second run, without pictures, repeats them."""
     labels.save(tmp_path / "labels")

@@ -10,7 +10,6 @@ from runtime.errors import ConfigError, EngineError
 from runtime.manifest import Input, QualityHead, UtilityHead
 from runtime.preprocess import Preprocessor
 from tests.export.networks import pyramid, pyramid_checkpoint
-from tests.route import write_brightness_engine
 from tests.training.labels_by_hand import NAMES, PHOTOS, SIDE, detectors, four_classifiers
 from training.checkpoint import save_checkpoint
 from training.damage.apply import damaged
@@ -26,14 +25,6 @@ from training.utility.scoring import score_samples
 @pytest.fixture
 def labels() -> LabelSet:
     return four_classifiers()
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Utility is the mean brightness at 64 x 64, threshold .3."""
-    path = tmp_path_factory.mktemp("engine") / "brightness.onnx"
-    write_brightness_engine(path)
-    return path
 
 
 def test_an_engine_scores_pictures_as_serving_does(engine: Path) -> None:

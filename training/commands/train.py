@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from runtime.errors import ConfigError
+from runtime.faults import faults_of
 from training.commands.arguments import Commands, natural, positive
-from training.faults import faults_of
 from training.utility.recipes import NETWORKS, RECIPES, UtilityRecipe
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from runtime.errors import ConfigError
-from training.faults import faults_of
+from runtime.faults import faults_of
 
 SHIPPED = Path(__file__).parent / "descriptions"
 TORCHVISION, PACKAGE = "torchvision:", "package:"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from runtime.errors import ConfigError
-from training.faults import faults_of
+from runtime.faults import faults_of
 from training.files import write_whole
 from training.utility.rules import Rule
 
