@@ -92,8 +92,13 @@ def _open(path: Path) -> Contender:
 def _require_same_task(contenders: list[Contender]) -> None:
     first = contenders[0]
     for other in contenders[1:]:
-        if (other.manifest.inputs, other.manifest.heads) != (first.manifest.inputs, first.manifest.heads):
+        if _task(other.manifest) != _task(first.manifest):
             raise ConfigError(f"{other.name} has other inputs or heads than {first.name}: there is nothing to compare")
+
+
+def _task(manifest: Manifest) -> tuple[Any, ...]:
+    """What it takes and gives; thresholds are its own."""
+    return manifest.inputs, [(head.kind, head.output) for head in manifest.heads]
 
 
 def _some(samples: NDArray[Any], count: int) -> NDArray[Any]:

@@ -51,6 +51,7 @@ def test_a_recipe_is_a_preset_or_a_file_with_changes(tmp_path: Path) -> None:
         ("paper", ["learning_rate"], "NAME=VALUE is due"),
         ("paper", ["learning_rate=-1"], "learning_rate: Input should be greater than 0"),
         ("paper", ["target=fun"], "target: Input should be 'agreement'"),
+        ("distilled", ["statistics=0"], "the head needs the classifier's probabilities"),
     ],
 )
 def test_what_a_recipe_does_not_have_is_named(name: str, changes: list[str], fault: str) -> None:

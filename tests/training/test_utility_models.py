@@ -19,7 +19,15 @@ from training.checkpoint import Checkpoint, Description, load_checkpoint, save_c
 from training.models.depthwise import DepthwiseConv  # noqa: E402
 from training.models.efficientnet_lite import MEAN, STD, efficientnet_lite0  # noqa: E402
 from training.models.folding import fold, quicken  # noqa: E402
-from training.models.utility import Utility, efficientnet_lite0_utility, load_imagenet_trunk, sureness  # noqa: E402
+from training.models.utility import (  # noqa: E402
+    Utility,
+    confidence,
+    efficientnet_lite0_utility,
+    freeze,
+    load_imagenet_trunk,
+    pooled,
+    sureness,
+)
 from training.utility.recipes import UtilityRecipe  # noqa: E402
 from training.utility.training import UtilityTask  # noqa: E402
 
@@ -122,10 +130,32 @@ def test_sureness_is_the_highest_log_probabilities_and_the_entropy() -> None:
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator] # torch is untyped here
-@pytest.mark.parametrize("statistics", [0, 10])
-def test_what_is_served_is_the_sigmoid_of_what_is_trained(statistics: int) -> None:
+def test_with_a_prior_it_begins_at_the_classifiers_confidence() -> None:
+    """The head corrects the highest probability, and corrects nothing before it is trained; never infinite."""
     torch.manual_seed(0)
-    network = efficientnet_lite0_utility(statistics=statistics, hidden=8)
+    network = efficientnet_lite0_utility(stages=True, prior=True, hidden=8)
+    pixels = torch.rand(3, 3, 32, 32) * 255
+    found = network.logits(pixels)
+    highest = torch.softmax(found["classes"], dim=1).amax(dim=1)
+    torch.testing.assert_close(torch.sigmoid(found["utility"]), highest)
+    torch.testing.assert_close(network(pixels)["utility"], highest)
+    assert confidence(torch.tensor([0.0, -1e-9, -100.0])).tolist() == pytest.approx([13.8, 13.8, -100], rel=1e-3)
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator] # torch is untyped here
+def test_a_stage_is_each_channels_mean_and_deviation() -> None:
+    channels = torch.tensor([[[[1.0, 3.0], [5.0, 7.0]], [[2.0, 2.0], [2.0, 2.0]]]]).bfloat16()
+    means, deviations = pooled(channels)
+    torch.testing.assert_close(means, torch.tensor([[4.0, 2.0]]))
+    torch.testing.assert_close(deviations, torch.tensor([[5**0.5, 0.0]]), rtol=1e-5, atol=2e-3)
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator] # torch is untyped here
+@pytest.mark.parametrize("statistics", [0, 10])
+@pytest.mark.parametrize("stages", [False, True])
+def test_what_is_served_is_the_sigmoid_of_what_is_trained(stages: bool, statistics: int) -> None:
+    torch.manual_seed(0)
+    network = efficientnet_lite0_utility(stages=stages, statistics=statistics, hidden=8)
     pixels = torch.rand(3, 3, 32, 32) * 255
     served, trained = network(pixels), network.logits(pixels)
     torch.testing.assert_close(served["utility"], torch.sigmoid(trained["utility"]))
@@ -150,13 +180,27 @@ def test_the_trunk_with_its_weights_is_the_imagenet_classifier() -> None:
 
 def test_every_weight_gets_a_gradient_in_bfloat16() -> None:
     """The auxiliary loss and the utility's reach all of the network: nothing is frozen by accident."""
-    network = efficientnet_lite0_utility(hidden=8).train()
+    network = efficientnet_lite0_utility(stages=True, hidden=8).train()
     pixels = torch.rand(2, 3, 32, 32) * 255
     with torch.autocast("cpu", torch.bfloat16):
         found = network.logits(pixels)
     assert {value.dtype for value in found.values()} == {torch.float32}
     (found["utility"].sum() + found["classes"].logsumexp(1).sum()).backward()
     assert [name for name, value in network.named_parameters() if value.grad is None] == []
+
+
+def test_a_frozen_beginning_gets_no_gradient_and_all_else_does() -> None:
+    network = efficientnet_lite0_utility(stages=True, hidden=8).train()
+    freeze(network, 3)
+    found = network.logits(torch.rand(2, 3, 32, 32) * 255)
+    (found["utility"].sum() + found["classes"].logsumexp(1).sum()).backward()
+    still = {name for name, value in network.named_parameters() if value.grad is None}
+    assert still == {
+        name
+        for name, _ in network.named_parameters()
+        if name.startswith(("trunk.conv_stem.", *(f"trunk.blocks.{stage}." for stage in range(3))))
+    }
+    assert len(still) > 20
 
 
 def test_the_classifier_is_held_to_what_it_said_before(tmp_path: Path) -> None:
@@ -188,8 +232,8 @@ def checkpoint(network: nn.Module, architecture: str, arguments: dict[str, int |
 
 @torch.inference_mode()  # type: ignore[untyped-decorator] # torch is untyped here
 def test_a_checkpoint_makes_the_network_again(tmp_path: Path) -> None:
-    network = efficientnet_lite0_utility(statistics=3, hidden=8, dropout=0.5)
-    arguments = {"statistics": 3, "hidden": 8, "dropout": 0.5}
+    network = efficientnet_lite0_utility(stages=True, statistics=3, hidden=8, dropout=0.5)
+    arguments = {"stages": True, "statistics": 3, "hidden": 8, "dropout": 0.5}
     save_checkpoint(tmp_path / "net", checkpoint(network, "efficientnet-lite0-utility", arguments))
     again = load_checkpoint(tmp_path / "net").network
     pixels = torch.rand(2, 3, 32, 32) * 255
@@ -205,7 +249,7 @@ def test_onnx_takes_it_at_any_batch() -> None:
     torch.manual_seed(0)
     sizes = {}
     for statistics in (0, 10):
-        network: Utility = efficientnet_lite0_utility(statistics=statistics, hidden=8)
+        network: Utility = efficientnet_lite0_utility(stages=True, statistics=statistics, hidden=8)
         model = make_engine(checkpoint(network, "efficientnet-lite0-utility", {})).SerializeToString()
         sizes[statistics] = len(model)
         session = ort.InferenceSession(model)

@@ -17,7 +17,7 @@ from runtime.manifest import Input, Resize
 from training.models.confidence import OUTPUT
 from training.models.efficientnet_lite import SIDE_PX
 from training.models.resnet import load_resnet18, resnet18_utility
-from training.models.utility import CLASSES, efficientnet_lite0_utility, load_imagenet_trunk
+from training.models.utility import CLASSES, efficientnet_lite0_utility, freeze, load_imagenet_trunk
 from training.utility.label_set import LabelSet
 from training.utility.recipes import UtilityRecipe
 from training.utility.samples import Order, SamplePictures, require_sources
@@ -193,8 +193,9 @@ def make_network(name: str, recipe: UtilityRecipe, weights: str, seed: int) -> t
         return network, {}
     if weights not in (IMAGENET, NONE):
         raise ConfigError(f"--weights {weights}: EfficientNet-Lite0 has those of its package, or none")
-    arguments: dict[str, Any] = {"statistics": recipe.statistics, "hidden": recipe.hidden, "dropout": recipe.dropout}
+    arguments: dict[str, Any] = recipe.model_dump(include={"stages", "statistics", "prior", "hidden", "dropout"})
     small = efficientnet_lite0_utility(**arguments)
     if weights == IMAGENET:
         load_imagenet_trunk(small)
+    freeze(small, recipe.frozen_stages)
     return small, arguments
