@@ -1,5 +1,6 @@
 """Graphs with QuantizeLinear and DequantizeLinear pairs: what of a graph can be in 8 bits, and what must be mended."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,18 +16,24 @@ OPS = (
 
 
 def inner_nodes(model: ModelProto) -> list[NodeProto]:
-    """The nodes of ``OPS`` from the first layers to the last: each is a layer, or has one before and one behind it."""
-    nodes = model.graph.node
+    """The nodes of ``OPS`` from the first layers to the last: each is a layer, or has one before and one behind it.
+
+    With nothing but nodes of ``OPS`` between: before a softmax or a normalisation, which compute in float32, 8 bits
+    would be worth nothing, and one scale for what a Concat joins would lose the smaller.
+    """
+    nodes = [node for node in model.graph.node if node.op_type in OPS]
     after: set[str] = set()
     for node in nodes:  # in topological order
         if node.op_type in LAYERS or after.intersection(node.input):
             after.update(node.output)
     before: set[str] = set()
+    inner = []
     for node in reversed(nodes):
         if node.op_type in LAYERS or before.intersection(node.output):
             before.update(node.input)
-    between = [node for node in nodes if after.intersection(node.output) and before.intersection(node.input)]
-    return [node for node in between if node.op_type in OPS]
+            if after.intersection(node.output):
+                inner.append(node)
+    return inner[::-1]
 
 
 def layers_before(model: ModelProto) -> dict[str, set[str]]:
@@ -39,6 +46,22 @@ def layers_before(model: ModelProto) -> dict[str, set[str]]:
             before[node.name], found = found, {node.name}
         sources |= dict.fromkeys(node.output, found)
     return before
+
+
+def layer_sizes(model: ModelProto) -> dict[str, tuple[int, int]]:
+    """By layer, the values that it gives for one frame, and the products that they take.
+
+    Without layers whose sizes the graph, its shapes inferred, does not tell.
+    """
+    weights = {tensor.name: math.prod(tensor.dims[1:]) for tensor in model.graph.initializer}
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in model.graph.value_info}
+    sizes = {}
+    for node in model.graph.node:
+        dims = [dim.dim_value for dim in shapes.get(node.output[0], ())][1:]
+        if node.op_type == "Conv" and dims and all(dims) and node.input[1] in weights:
+            values = math.prod(dims)
+            sizes[node.name] = values, values * weights[node.input[1]]
+    return sizes
 
 
 def cutting_clips(model: ModelProto) -> set[str]:

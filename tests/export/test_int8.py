@@ -338,6 +338,60 @@ def test_a_layer_between_kept_ones_is_kept(quantizer: Quantizer) -> None:
     assert quantizer.bridged({"last"}) == ("last",)
 
 
+def _chain(*nodes: NodeProto, score: tuple[int, ...], weights: dict[str, tuple[int, ...]]) -> ModelProto:
+    """Nodes from ``picture`` (batch, 3, 64, 64) to ``score`` (batch, ...), with random weights."""
+    random = np.random.default_rng(0)
+    graph = helper.make_graph(
+        nodes,
+        "chain",
+        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["batch", 3, 64, 64])],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["batch", *score])],
+        [
+            numpy_helper.from_array(random.uniform(0.5, 1, shape).astype(np.float32), name)
+            for name, shape in weights.items()
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def test_a_layer_behind_a_kept_one_is_kept_where_it_makes_much_smaller_what_is_converted() -> None:
+    """Depthwise, 65,536 values become 4,096 by 36,864 products: kept. The next one shrinks nothing: in 8 bits."""
+    model = _chain(
+        helper.make_node("Conv", ["picture", "wide"], ["a"], "widen"),
+        helper.make_node(
+            "Conv", ["a", "fine"], ["b"], "shrink", group=16, strides=[4, 4], kernel_shape=[3, 3], pads=[1] * 4
+        ),
+        helper.make_node("Conv", ["b", "same"], ["c"], "stay"),
+        helper.make_node("Conv", ["c", "last"], ["score"], "last"),
+        score=(1, 1, 1),
+        weights={"wide": (16, 3, 1, 1), "fine": (16, 1, 3, 3), "same": (16, 16, 1, 1), "last": (1, 16, 16, 16)},
+    )
+    quantizer = Quantizer(model, np.random.default_rng(1).uniform(0, 1, (8, 3, 64, 64)).astype(np.float32), "minmax")
+    assert quantizer.bridged({"widen"}) == ("widen", "shrink")
+    assert quantizer.bridged({"stay"}) == ("stay",)
+
+
+def test_what_a_normalisation_reads_stays_in_float32() -> None:
+    """One scale for the parts of a Concat would lose the smaller; the normalisation behind it computes in float32."""
+    parts = [
+        helper.make_node("Conv", ["picture", "filter"], ["seen"], "conv"),
+        helper.make_node("GlobalAveragePool", ["seen"], ["pooled"], "pool"),
+        helper.make_node("Flatten", ["pooled"], ["flat"], "flatten"),
+    ]
+    behind = [
+        helper.make_node("Gemm", ["flat", "dense"], ["classes"], "classify"),
+        helper.make_node("Concat", ["flat", "classes"], ["all"], "join", axis=1),
+        helper.make_node("BatchNormalization", ["all", "one", "two", "three", "four"], ["normal"], "normalise"),
+        helper.make_node("Gemm", ["normal", "head"], ["score"], "judge"),
+    ]
+    widths = dict.fromkeys(("one", "two", "three", "four"), (12,))
+    weights = {"filter": (8, 3, 3, 3), "dense": (8, 4), "head": (12, 1), **widths}
+    model = _chain(*parts, *behind, score=(1,), weights=weights)
+    assert {node.name for node in inner_nodes(model)} == {"conv", "pool", "flatten", "classify", "judge"}
+
+
 def test_a_clip_that_cuts_zero_off_stays(network: ModelProto, photos: NDArray[Any]) -> None:
     """An 8-bit range always holds 0: it can stand for a ReLU6, not for a clip to 1..6."""
     model = ModelProto.FromString(network.SerializeToString())

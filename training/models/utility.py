@@ -5,6 +5,7 @@ the very graph that is served.
 """
 
 import contextlib
+import math
 from collections.abc import Mapping
 
 import torch
@@ -17,8 +18,6 @@ from training.models.folding import fold, quicken
 FEATURES = 1280
 STAGES = 24, 40, 80, 112, 192, 320
 """Channels of the trunk's stages but the first, from 56 x 56 to 7 x 7; that one has more values than all others."""
-LEAST_VARIANCE = 1e-6
-"""Added before the root, whose slope at 0 has no end."""
 CLASSES = "classes"
 """The trunk's ImageNet logits, an output in training only."""
 
@@ -74,7 +73,8 @@ class Utility(nn.Module):  # type: ignore[misc] # torch is untyped where only se
         return {OUTPUT: self._judge(features, stages, classes), CLASSES: classes.float()}
 
     def _look(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        trunk, stages = self.trunk, []
+        trunk = self.trunk
+        stages: list[Tensor] = []
         seen = trunk.bn1(trunk.conv_stem((pixels - MEAN) / STD))
         for place, stage in enumerate(trunk.blocks):
             seen = stage(seen)
@@ -102,8 +102,9 @@ def pooled(channels: Tensor) -> tuple[Tensor, Tensor]:
     """(batch, channels, height, width) -> each channel's mean and its standard deviation, (batch, channels) float32."""
     channels = channels.float()
     means = channels.mean(dim=(2, 3), keepdim=True)
-    variances = (channels - means).square().mean(dim=(2, 3))
-    return means.flatten(1), (variances + LEAST_VARIANCE).sqrt()
+    # A norm: one operation in ONNX, which 8 bits leave alone; a square would be the slow Pow, or a Mul in 8 bits.
+    norms = torch.linalg.vector_norm(channels - means, dim=(2, 3))
+    return means.flatten(1), norms / math.sqrt(channels[0, 0].numel())
 
 
 def freeze(network: Utility, stages: int) -> None:

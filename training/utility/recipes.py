@@ -42,7 +42,7 @@ class UtilityRecipe(Recipe):
     statistics: Annotated[int, Field(ge=0, le=1000)] = 10
     """Highest class probabilities that the head reads; 0: none."""
     prior: bool = False
-    """Whether the head corrects the classifier's highest probability (needs ``statistics``), which it then begins at."""
+    """Whether the head begins at the classifier's highest probability, and corrects it (needs ``statistics``)."""
     hidden: Annotated[int, Field(ge=1)] = 128
     """Width of the head."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
