@@ -30,7 +30,7 @@ from stream.tail import Follower
 from stream.topics import require_topics
 
 ROOT: Final = Path(__file__).parents[1]
-ENGINE: Final = Path(os.path.relpath(ROOT / "models" / "utility-baseline.onnx"))
+ENGINE: Final = Path(os.path.relpath(ROOT / "models" / "utility.onnx"))
 TOPICS: Final = ["frames", "decisions", "frames.dead-letter"]
 SECTIONS: Final[dict[str, Section]] = {"keep": "kept", "drop": "dropped", "dead letter": "dead-lettered"}
 LIMIT_S: Final = 120.0

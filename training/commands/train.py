@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from runtime.errors import ConfigError
 from runtime.faults import faults_of
-from training.commands.arguments import Commands, natural, positive
+from training.commands.arguments import Commands, natural, positive, share
 from training.utility.recipes import NETWORKS, RECIPES, UtilityRecipe
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from training.trainer import Plan, Trainer
     from training.utility.label_set import LabelSet
 
-THRESHOLD = 0.5
 KEPT_NAMES = ("run", "snapshot")
 """Of the run's own files."""
 LICENCES = {"efficientnet-lite0": "Apache-2.0", "resnet18": "BSD-3-Clause"}
@@ -49,6 +48,13 @@ def add(commands: Commands) -> None:
     parser.add_argument("--validate", type=positive, default=2000, metavar="COUNT", help="samples (%(default)s)")
     parser.add_argument("--validate-every", type=positive, metavar="STEPS", help="default: an epoch")
     parser.add_argument("--snapshot-every", type=positive, default=200, metavar="STEPS", help="%(default)s")
+    parser.add_argument(
+        "--threshold",
+        type=share,
+        default=0.5,
+        metavar="SCORE",
+        help="frames below it are dropped where the operator sets nothing else (%(default)s)",
+    )
     parser.add_argument("--name", default="utility", help="of the checkpoint and its files (%(default)s)")
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="for checkpoint, log and curves")
     parser.add_argument("--resume", action="store_true", help="go on with the run in it")
@@ -252,7 +258,7 @@ def _save(
         architecture=f"{options.network}-utility",
         arguments=arguments,
         input=INPUT,
-        heads=(UtilityHead(output=OUTPUT, threshold=THRESHOLD),),
+        heads=(UtilityHead(output=OUTPUT, threshold=options.threshold),),
         provenance=Provenance(
             data=f"labels {header.name} ({labels.digest}): {recipe.target} of {', '.join(labellers)}; {header.truth}; "
             f"damage {header.plan}{code}{begun}",
@@ -272,5 +278,6 @@ def _command(options: argparse.Namespace, labellers: list[str]) -> str:
     words += ["--steps", str(options.steps)] if options.steps else []
     words += ["--epochs", f"{options.epochs:g}"] if options.epochs else []
     words += ["--labelled-by", *labellers, "--seed", str(options.seed), "--threads", str(options.threads)]
+    words += ["--threshold", f"{options.threshold:g}"] if options.threshold != 0.5 else []
     words += ["--device", options.device] if options.device != "cpu" else []
     return shlex.join([*words, "--name", options.name, "--output", options.output.name])
