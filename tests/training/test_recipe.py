@@ -17,6 +17,7 @@ from tests.training.small_labels import PHOTOS, small_labels
 from training import allocator, commit
 from training.__main__ import main
 from training.commands.train import read_recipe
+from training.lock import only_writer
 from training.run_record import FILE, RunRecord, begin_run, finish_run
 from training.utility.recipes import RECIPES
 
@@ -121,8 +122,8 @@ def test_equal_commands_write_equal_checkpoints_that_serve(tmp_path: Path) -> No
     from training.checkpoint import load_checkpoint  # noqa: PLC0415
 
     digest = small_labels(tmp_path / "labels").digest
-    assert train(tmp_path / "labels", tmp_path / "a" / "run") == 0
-    assert train(tmp_path / "labels", tmp_path / "b" / "run") == 0
+    assert train(tmp_path / "labels", tmp_path / "a" / "run", "--threshold", "0.25") == 0
+    assert train(tmp_path / "labels", tmp_path / "b" / "run", "--threshold", "0.25") == 0
     for name in ("utility.safetensors", "utility.json"):
         assert (tmp_path / "a" / "run" / name).read_bytes() == (tmp_path / "b" / "run" / name).read_bytes()
 
@@ -140,9 +141,22 @@ def test_equal_commands_write_equal_checkpoints_that_serve(tmp_path: Path) -> No
     assert digest in checkpoint.description.provenance.data
     assert all(commit in checkpoint.description.provenance.data for commit in record["commits"])
     assert str(tmp_path) not in checkpoint.description.model_dump_json()
+    assert checkpoint.description.heads[0].threshold == 0.25
+    assert "--threshold 0.25" in checkpoint.description.provenance.command
     with torch.inference_mode():
         scores = checkpoint.network(torch.rand(2, 3, 224, 224) * 255)["utility"]
     assert ((scores > 0) & (scores < 1)).all()
+
+
+def test_two_runs_never_write_to_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second is refused with the remedy and leaves the first's files alone."""
+    for package in ("torch", "timm", "safetensors", "matplotlib"):
+        pytest.importorskip(package, reason=REASON)
+    small_labels(tmp_path / "labels")
+    with only_writer(tmp_path / "run"):
+        assert train(tmp_path / "labels", tmp_path / "run") == 2
+    assert "another run is writing there" in capsys.readouterr().err
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_a_resumed_command_ends_as_one_that_was_not_stopped(

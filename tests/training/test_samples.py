@@ -16,7 +16,7 @@ from training.data.picture import read_picture
 from training.metrics.ranking import auroc
 from training.utility.header import TRUE_LABELS
 from training.utility.label_set import LabelSet
-from training.utility.recipes import RECIPES, UtilityRecipe
+from training.utility.recipes import UtilityRecipe
 from training.utility.samples import Order, SamplePictures, require_sources
 from training.utility.targets import targets_of, utility_targets
 from training.utility.validation import Validation, validation_samples
@@ -153,7 +153,8 @@ def test_a_network_that_does_not_know_the_source_teaches_nothing(labels: LabelSe
 
 
 def test_the_auxiliary_target_is_the_networks_mean(labels: LabelSet) -> None:
-    targets = targets_of(labels.only(["keen", "weak"]), RECIPES["distilled"])
+    recipe = UtilityRecipe(target="blend", weighting="reference", auxiliary_weight=0.5)
+    targets = targets_of(labels.only(["keen", "weak"]), recipe)
     mean = np.zeros((len(targets), 1000))
     for row in range(len(targets)):
         np.add.at(mean[row], targets.top_classes[row], targets.top_probabilities[row])

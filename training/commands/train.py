@@ -90,6 +90,7 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from training.allocator import keep_memory
+    from training.lock import only_writer
     from training.progress_log import VALIDATIONS, ProgressLog, last_row
     from training.run_record import begin_run, finish_run
     from training.trainer import Plan, Trainer
@@ -124,21 +125,22 @@ def run(options: argparse.Namespace) -> None:
         workers=options.threads,
         device=options.device,
     )
-    record = begin_run(options.output, _asked(options, recipe, labels, labellers, plan), resume=options.resume)
-    trainer = Trainer(network, task, recipe, plan, options.output)
-    print(
-        f"{options.network}: {len(task.targets)} samples teach, {recipe.target} of {', '.join(labellers)}; "
-        f"{steps} steps of {recipe.batch_size}, an epoch is {task.epoch_steps}"
-    )
-    trained = _fit(trainer, steps)
-    measures = last_row(options.output, VALIDATIONS)
-    measures.pop("step")
-    ProgressLog(options.output, after=steps).draw()
-    _save(options, trained, arguments, labels, labellers, recipe, record.commits, measures)
-    finish_run(options.output, record, measures)
-    for name, value in measures.items():
-        print(f"{name}: {value:.4f}")
-    print(f"{options.output / options.name}.safetensors, .json: the trained network")
+    with only_writer(options.output):
+        record = begin_run(options.output, _asked(options, recipe, labels, labellers, plan), resume=options.resume)
+        trainer = Trainer(network, task, recipe, plan, options.output)
+        print(
+            f"{options.network}: {len(task.targets)} samples teach, {recipe.target} of {', '.join(labellers)}; "
+            f"{steps} steps of {recipe.batch_size}, an epoch is {task.epoch_steps}"
+        )
+        trained = _fit(trainer, steps)
+        measures = last_row(options.output, VALIDATIONS)
+        measures.pop("step")
+        ProgressLog(options.output, after=steps).draw()
+        _save(options, trained, arguments, labels, labellers, recipe, record.commits, measures)
+        finish_run(options.output, record, measures)
+        for name, value in measures.items():
+            print(f"{name}: {value:.4f}")
+        print(f"{options.output / options.name}.safetensors, .json: the trained network")
 
 
 def read_recipe(name: str, changes: list[str], epochs: float | None) -> UtilityRecipe:
