@@ -27,9 +27,9 @@ class Utility(nn.Module):  # type: ignore[misc] # torch is untyped where only se
 
     The head reads three things. What the trunk sees: its pooled features. With ``stages``, how the picture was
     damaged: each channel's mean and deviation after all stages but the first, for little of noise, blocks and blur
-    is left in the last.
-    With ``statistics``, how sure the ImageNet classifier is: the logarithms of the so many highest probabilities, in
-    order, and the entropy.
+    is left in the last. With ``statistics``, how sure the ImageNet classifier is: the logarithms of the so many
+    highest probabilities, in order, and the entropy. With ``prior``, the answer begins at the highest probability,
+    and the head corrects it.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Utility(nn.Module):  # type: ignore[misc] # torch is untyped where only se
 
 
 def confidence(logarithm: Tensor) -> Tensor:
-    """Logarithms of probabilities -> their log-odds, within 14 of 0."""
+    """Logarithms of probabilities -> their log-odds, 14 at most."""
     return logarithm - torch.log1p(-logarithm.exp().clamp(max=1 - 1e-6))
 
 

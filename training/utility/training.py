@@ -197,5 +197,5 @@ def make_network(name: str, recipe: UtilityRecipe, weights: str, seed: int) -> t
     small = efficientnet_lite0_utility(**arguments)
     if weights == IMAGENET:
         load_imagenet_trunk(small)
-    freeze(small, recipe.frozen_stages)
+        freeze(small, recipe.frozen_stages)  # random weights have nothing to keep
     return small, arguments
