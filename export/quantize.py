@@ -35,8 +35,8 @@ RANKING_SAMPLES = 24
 MOST_KEPT = 0.5
 """Of the layers: an engine with more of them in float32 gains nothing."""
 CONVERSION_PRODUCTS = 50
-"""So many products gain by 8 bits what one value costs that is converted to them: on a CPU with VNNI, 14 ps and 0.75 ns
-(ONNX Runtime reorders, quantises and transposes it)."""
+"""About so many products gain by 8 bits what it costs to convert one value to them, on a CPU with VNNI (ONNX Runtime
+reorders, quantises and transposes it)."""
 
 
 @dataclass(frozen=True)

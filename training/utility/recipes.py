@@ -59,7 +59,7 @@ RECIPES: dict[str, UtilityRecipe] = {
     # Section V: SGD at 1e-4, balanced classes. Momentum, weight decay and batches are not in the paper: usual ones.
     "paper": UtilityRecipe(balance=True),
     # A low rate, a frozen beginning and a classifier that is held to itself: what the trunk knows of pictures is what
-    # carries over to networks that gave no labels; at 3e-4 its own confidence was lost, and with it half of the gain.
+    # carries over to networks that gave no labels; at 3e-4 its own confidence was lost.
     "distilled": UtilityRecipe(
         optimizer="adamw",
         learning_rate=5e-5,
