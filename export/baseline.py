@@ -35,7 +35,7 @@ def baseline_checkpoint() -> Checkpoint:
         name="utility-baseline",
         version="1",
         architecture="efficientnet-lite0-confidence",
-        input=Input(name=INPUT, height=SIDE_PX, width=SIDE_PX, resize=RESIZE),
+        inputs=(Input(name=INPUT, height=SIDE_PX, width=SIDE_PX, resize=RESIZE),),
         heads=(UtilityHead(output=OUTPUT, threshold=THRESHOLD),),
         provenance=Provenance(
             data="ImageNet-1k classification; not trained for utility",

@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto, numpy_helper
 
 from export.graph import TensorSpec, inputs, outputs
 from runtime.errors import ConfigError, EngineError
-from runtime.manifest import HEAD_SHAPES, METADATA_KEY, Head, Input, Manifest, parse_manifest
+from runtime.manifest import METADATA_KEY, Head, Input, Manifest, head_shape, parse_manifest
 from training.files import write_whole
 
 
@@ -173,7 +173,7 @@ def _input_faults(wanted: tuple[Input, ...], there: list[TensorSpec]) -> list[st
 
 def _head_faults(head: Head, there: list[TensorSpec]) -> list[str]:
     what = f"{head.kind} head's output {head.output!r}"
-    return _tensor_faults(what, head.output, "float32", HEAD_SHAPES[head.kind], there)
+    return _tensor_faults(what, head.output, "float32", head_shape(head), there)
 
 
 def _tensor_faults(what: str, name: str, dtype: str, sample: tuple[int, ...], there: list[TensorSpec]) -> list[str]:

@@ -1,15 +1,17 @@
 """From a network in PyTorch to a graph in ONNX."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
+from export.graph import outputs
 from export.manifest import attach_manifest, weights_digest
 from runtime.errors import ConfigError, EngineError
-from runtime.manifest import Input, Manifest
+from runtime.manifest import Head, Input, Manifest, SaliencyHead
 from training.checkpoint import Checkpoint, Description
 
 OPSET = 20
@@ -18,16 +20,21 @@ EXAMPLES = 2
 
 
 class ServedNetwork(nn.Module):  # type: ignore[misc] # torch is untyped where only serving is installed
-    """A network that takes frames as cameras give them: uint8 (batch, height, width, 3) RGB."""
+    """A network that takes pictures as cameras give them: RGB, uint8, channels last.
+
+    Each of its inputs is (batch, height, width, 3), or (batch, patches, height, width, 3).
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, frames: Tensor) -> dict[str, Tensor]:
+    def forward(self, *inputs: Tensor) -> dict[str, Tensor]:
         # Cast, then transpose: TensorRT's parser refuses to transpose uint8. Contiguous, for in the memory
         # order of NHWC the exporter writes the pooling as a gather over all of the batch.
-        outputs: dict[str, Tensor] = self.network(frames.to(torch.float32).permute(0, 3, 1, 2).contiguous())
+        outputs: dict[str, Tensor] = self.network(
+            *(pixels.to(torch.float32).movedim(-1, -3).contiguous() for pixels in inputs)
+        )
         return outputs
 
 
@@ -46,56 +53,79 @@ def make_engine(
         EngineError: the exporter cannot write the graph, or the graph does not fit the checkpoint's heads.
     """
     description = checkpoint.description
-    spec = sized_input(description, size, dynamic_size)
-    model = _trace(ServedNetwork(checkpoint.network).eval(), spec, dynamic_size, description.name)
+    specs = sized_inputs(description, size, dynamic_size)
+    model = _trace(ServedNetwork(checkpoint.network).eval(), specs, dynamic_size, description.name)
     manifest = Manifest(
         name=description.name,
         version=description.version,
         digest=weights_digest(model),
-        inputs=(spec,),
-        heads=description.heads,
+        inputs=specs,
+        heads=tuple(_sized_head(head, model) for head in description.heads),
         provenance=description.provenance,
     )
     attach_manifest(model, manifest, description.name)
     return model
 
 
-def sized_input(description: Description, size: tuple[int, int] | None, dynamic_size: bool) -> Input:
-    """What ``make_engine``'s engine takes.
+def sized_inputs(description: Description, size: tuple[int, int] | None, dynamic_size: bool) -> tuple[Input, ...]:
+    """What ``make_engine``'s engine takes: the whole picture at that size, patches as they are.
 
     Raises:
-        ConfigError: the network does not take pictures of another size.
+        ConfigError: the network does not take pictures of another size, or its map's size would be open.
     """
-    own = description.input
+    own = description.whole
+    if own is None and (size or dynamic_size):
+        raise ConfigError(f"{_option(size, dynamic_size)}: {description.name} sees patches alone: leave the option out")
+    if own is None:
+        return description.inputs
     height, width = size or (own.height, own.width)
     if (dynamic_size or (height, width) != (own.height, own.width)) and not description.dynamic_size:
-        wanted = "--dynamic-size" if dynamic_size else f"--size {height}x{width}"
         raise ConfigError(
-            f"{wanted}: {description.name} takes pictures of {own.height}x{own.width} alone "
+            f"{_option(size, dynamic_size)}: {description.name} takes pictures of {own.height}x{own.width} alone "
             f"(its checkpoint says dynamic_size: false); leave the option out, or train it for other sizes"
         )
-    return own.model_copy(update={"height": height, "width": width})
+    if dynamic_size and any(head.kind == "saliency" for head in description.heads):
+        raise ConfigError(
+            f"--dynamic-size: the map of {description.name} would change its size with the picture's, and a manifest "
+            "states one; leave the option out and give --size HEIGHTxWIDTH"
+        )
+    sized = own.model_copy(update={"height": height, "width": width})
+    return tuple(sized if spec is own else spec for spec in description.inputs)
 
 
-def _trace(served: ServedNetwork, spec: Input, dynamic_size: bool, what: str) -> ModelProto:
-    frames = torch.zeros(EXAMPLES, *spec.shape, dtype=torch.uint8)
+def _option(size: tuple[int, int] | None, dynamic_size: bool) -> str:
+    return "--dynamic-size" if dynamic_size or size is None else f"--size {size[0]}x{size[1]}"
+
+
+def _sized_head(head: Head, model: ModelProto) -> Head:
+    """A map's height and width as the graph has them: they follow the picture's."""
+    if not isinstance(head, SaliencyHead):
+        return head
+    shape = next((output.shape for output in outputs(model) if output.name == head.output), ())
+    match shape:
+        case (_, int(height), int(width)):
+            return head.model_copy(update={"height": height, "width": width})
+    return head  # the check against the graph says what is wrong
+
+
+def _trace(served: ServedNetwork, specs: Sequence[Input], dynamic_size: bool, what: str) -> ModelProto:
+    examples = tuple(torch.zeros(EXAMPLES, *spec.shape, dtype=torch.uint8) for spec in specs)
     with torch.inference_mode():
-        names = list(served(frames))
+        names = list(served(*examples))
     batch = torch.export.Dim("batch", min=1)
-    open_dimensions: dict[int, Any] = {0: batch}
-    if dynamic_size:
-        open_dimensions |= {1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
+    sides = {1: torch.export.Dim("height"), 2: torch.export.Dim("width")} if dynamic_size else {}
+    open_dimensions: list[dict[int, Any]] = [{0: batch} | ({} if spec.patches else sides) for spec in specs]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of torch's own calls
             program = torch.onnx.export(
                 served,
-                (frames,),
+                examples,
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=[spec.name],
+                input_names=[spec.name for spec in specs],
                 output_names=names,
-                dynamic_shapes=(open_dimensions,),
+                dynamic_shapes=(tuple(open_dimensions),),  # of *inputs
                 verbose=False,
             )
     except Exception as error:  # the exporter's errors have no common base

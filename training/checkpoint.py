@@ -1,6 +1,7 @@
 """A trained network on disk: ``STEM.safetensors`` holds its weights, ``STEM.json`` says what they are. No pickle."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,11 +13,13 @@ from torch import nn
 
 from runtime.errors import ConfigError
 from runtime.faults import faults_of
-from runtime.manifest import Head, Input, Provenance
+from runtime.manifest import Head, Input, Provenance, check_inputs_and_heads
 from training.files import write_whole
 from training.models import ARCHITECTURES
 
 WEIGHTS, DESCRIPTION = ".safetensors", ".json"
+ONE_INPUT = "framegate/checkpoint/1"
+"""The earlier format: ``input`` was what the one member of ``inputs`` is now."""
 
 
 class Description(BaseModel):
@@ -30,23 +33,34 @@ class Description(BaseModel):
     """A name in ``training.models.ARCHITECTURES``."""
     arguments: dict[str, JsonValue] = {}
     """What the architecture is called with, by name."""
-    input: Input
-    """uint8, NHWC, RGB: what an engine made of it takes."""
+    inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
+    """uint8, NHWC, RGB: what an engine made of it takes, in the order in which the network's ``forward`` does.
+
+    The network itself takes each as float pixels of 0..255, channels first: (batch, 3, height, width), and patches as
+    (batch, patches, 3, height, width).
+    """
     heads: Annotated[tuple[Head, ...], Field(min_length=1)]
     """Each reads the network's output of that name."""
     dynamic_size: bool = False
-    """Whether the network takes pictures of other heights and widths than the input's."""
+    """Whether the network takes whole pictures of other heights and widths than its input's."""
     provenance: Provenance
 
     @model_validator(mode="after")
-    def _input_is_pixels(self) -> "Description":
-        if (self.input.dtype, self.input.layout, self.input.color) != ("uint8", "NHWC", "RGB"):
-            raise ValueError("input: uint8, NHWC and RGB are due; the network normalises for itself")
+    def _inputs_are_pixels(self) -> "Description":
+        for spec in self.inputs:
+            if (spec.dtype, spec.layout, spec.color) != ("uint8", "NHWC", "RGB"):
+                raise ValueError(f"input {spec.name}: uint8, NHWC and RGB are due; the network normalises for itself")
+        check_inputs_and_heads(self.inputs, self.heads)
         return self
+
+    @property
+    def whole(self) -> Input | None:
+        """The input that shows the whole picture, where there is one."""
+        return next((spec for spec in self.inputs if spec.patches is None), None)
 
 
 class _File(Description):
-    format: Literal["framegate/checkpoint/1"] = "framegate/checkpoint/1"
+    format: Literal["framegate/checkpoint/2"] = "framegate/checkpoint/2"
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Of the weights' file."""
 
@@ -109,7 +123,7 @@ def checkpoint_file(stem: Path, suffix: str) -> Path:
 
 def is_description(document: Any) -> bool:
     """Whether a JSON document is a checkpoint's."""
-    return bool(document["format"] == _File.model_fields["format"].default)
+    return document["format"] in (_File.model_fields["format"].default, ONE_INPUT)
 
 
 def _build(file: _File, stem: Path) -> nn.Module:
@@ -125,11 +139,25 @@ def _build(file: _File, stem: Path) -> nn.Module:
 
 
 def _read_description(path: Path) -> _File:
+    content = _read(path)
     try:
-        return _File.model_validate_json(_read(path))
+        return _File.model_validate_json(content)
     except ValidationError as error:
+        if _is_of_one_input(content):
+            raise ConfigError(
+                f"{path}: a checkpoint of an earlier version ({ONE_INPUT}): train it anew, or put its input into a "
+                'list, "inputs": [...] in the place of "input": ..., and call its format framegate/checkpoint/2'
+            ) from error
         faults = faults_of(error, "checkpoint")
-        raise ConfigError(f"{path}: does not follow framegate/checkpoint/1: {faults}") from error
+        raise ConfigError(f"{path}: does not follow framegate/checkpoint/2: {faults}") from error
+
+
+def _is_of_one_input(content: bytes) -> bool:
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and (document.get("format") == ONE_INPUT or "input" in document)
 
 
 def _read(path: Path) -> bytes:

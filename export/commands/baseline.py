@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
     if not options.pictures and not options.unverified and PICTURES.is_dir():
         options.pictures = [PICTURES]
     checkpoint = baseline_checkpoint()
-    samples = gate_samples(options, checkpoint.description.input)
+    samples = gate_samples(options, checkpoint.description.inputs)
     model = make_engine(checkpoint)
     if samples is not None:
         prove(checkpoint, model, samples, str(options.output))

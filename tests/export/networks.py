@@ -69,7 +69,7 @@ def pyramid_checkpoint(*, dynamic_size: bool) -> Checkpoint:
         version="3",
         architecture="pyramid",
         arguments={"channels": 8, "bins": [1, 2, 3]},
-        input=Input(name="pictures", height=90, width=122, resize=Resize(fit="stretch")),
+        inputs=(Input(name="pictures", height=90, width=122, resize=Resize(fit="stretch")),),
         heads=HEADS,
         dynamic_size=dynamic_size,
         provenance=Provenance(data="none: random weights", licence="Apache-2.0", command="tests.export.networks"),

@@ -27,6 +27,10 @@ def stem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return stem
 
 
+SMALL = {"name": "x", "height": 2, "width": 2}
+UTILITY = {"kind": "utility", "output": "usefulness", "threshold": 0.5}
+
+
 def change(stem: Path, **changes: Any) -> None:
     path = stem.with_name(f"{stem.name}.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -63,6 +67,13 @@ def no_description(stem: Path) -> None:
     stem.with_name(f"{stem.name}.json").unlink()
 
 
+def of_an_earlier_version(stem: Path) -> None:
+    path = stem.with_name(f"{stem.name}.json")
+    document = json.loads(path.read_text())
+    [document["input"]] = document.pop("inputs")
+    path.write_text(json.dumps(document | {"format": "framegate/checkpoint/1"}))
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -74,7 +85,11 @@ def no_description(stem: Path) -> None:
         (lambda stem: change(stem, arguments={"channels": 4}), r"not the weights of pyramid.*size mismatch"),
         (lambda stem: change(stem, format="framegate/checkpoint/9"), "format: "),
         (lambda stem: change(stem, weight="1 kg"), "weight: Extra inputs"),
-        (lambda stem: change(stem, input={"name": "x", "height": 2, "width": 2, "color": "BGR"}), "RGB are due"),
+        (lambda stem: change(stem, inputs=[SMALL | {"color": "BGR"}]), "input x: uint8, NHWC and RGB are due"),
+        (lambda stem: change(stem, inputs=[]), "inputs: .*at least 1"),
+        (lambda stem: change(stem, inputs=[SMALL, SMALL]), r"\['x', 'x'\] name one twice"),
+        (lambda stem: change(stem, heads=[UTILITY, UTILITY]), "name a kind twice"),
+        (of_an_earlier_version, r'earlier version \(framegate/checkpoint/1\): train it anew.*"inputs": \['),
     ],
 )
 def test_what_does_not_fit_is_refused(stem: Path, spoil: Callable[[Path], None], said: str) -> None:

@@ -63,7 +63,7 @@ def test_a_checkpoint_scores_as_its_network(tmp_path: Path, monkeypatch: pytest.
     gate = open_gate(tmp_path / "net-1.0")
 
     batch = np.zeros((1, 90, 122, 3), np.uint8)
-    Preprocessor(checkpoint.description.input).fill(pixels, batch[0])
+    Preprocessor(checkpoint.description.inputs[0]).fill(pixels, batch[0])
     with torch.no_grad():
         answer = checkpoint.network(torch.from_numpy(batch).permute(0, 3, 1, 2).float())["usefulness"]
     assert gate.scores([pixels])[0] == pytest.approx(float(answer), rel=1e-6)
@@ -78,8 +78,8 @@ def test_a_gate_needs_a_utility_head_and_probabilities() -> None:
     heads = (UtilityHead(output="u", threshold=0.5),)
 
     with pytest.raises(ConfigError, match="opinions-only has no utility head, only quality"):
-        Gate("opinions-only", "d", spec, (QualityHead(output="q", threshold=3),), lambda _: {})
-    broken = Gate("broken", "d", spec, heads, lambda batch: {"u": np.full(len(batch), np.nan)})
+        Gate("opinions-only", "d", [spec], (QualityHead(output="q", threshold=3),), lambda _: {})
+    broken = Gate("broken", "d", [spec], heads, lambda batches: {"u": np.full(len(batches["image"]), np.nan)})
     with pytest.raises(EngineError, match="broken: head utility answered nan"):
         broken.scores([np.zeros((4, 4, 3), np.uint8)])
 

@@ -223,7 +223,7 @@ def checkpoint(network: nn.Module, architecture: str, arguments: dict[str, int |
         version="1",
         architecture=architecture,
         arguments=dict(arguments),
-        input=Input(name="frames", height=64, width=64),
+        inputs=(Input(name="frames", height=64, width=64),),
         heads=(UtilityHead(output="utility", threshold=0.5),),
         provenance=Provenance(data="none", licence="none", command="none"),
     )

@@ -259,7 +259,7 @@ def _save(
         version="1",
         architecture=f"{options.network}-utility",
         arguments=arguments,
-        input=INPUT,
+        inputs=(INPUT,),
         heads=(UtilityHead(output=OUTPUT, threshold=options.threshold),),
         provenance=Provenance(
             data=f"labels {header.name} ({labels.digest}): {recipe.target} of {', '.join(labellers)}; {header.truth}; "

@@ -18,6 +18,8 @@ from runtime.preprocess import Preprocessor
 
 ENGINES = {".onnx", ".plan", ".engine"}
 BATCH = 16
+Batches = dict[str, NDArray[Any]]
+"""By input's name."""
 Outputs = dict[str, NDArray[Any]]
 
 
@@ -42,9 +44,9 @@ class Gate:
         self,
         name: str,
         digest: str,
-        spec: Input,
+        inputs: Sequence[Input],
         heads: Sequence[Head],
-        infer: Callable[[NDArray[Any]], Outputs],
+        infer: Callable[[Batches], Outputs],
         data: str = "",
     ) -> None:
         utility = [head for head in heads if isinstance(head, UtilityHead)]
@@ -54,7 +56,7 @@ class Gate:
         self.name, self.digest, self._head, self._infer = name, digest, utility[0], infer
         self.data = data
         """What it was trained on, in its maker's words."""
-        self._preprocessor = Preprocessor(spec)
+        self._preprocessors = {spec.name: Preprocessor(spec) for spec in inputs}
 
     @property
     def threshold(self) -> float:
@@ -72,11 +74,12 @@ class Gate:
         )
 
     def _judge(self, pictures: Sequence[Pixels]) -> NDArray[np.float64]:
-        batch = self._preprocessor.batch(len(pictures))
-        for pixels, slot in zip(pictures, batch, strict=True):
-            self._preprocessor.fill(pixels, slot)
+        batches = {name: preprocessor.batch(len(pictures)) for name, preprocessor in self._preprocessors.items()}
+        for name, batch in batches.items():
+            for pixels, slot in zip(pictures, batch, strict=True):
+                self._preprocessors[name].fill(pixels, slot)
         try:
-            return np.array([read_head(self._head, row).value for row in self._infer(batch)[self._head.output]])
+            return np.array([read_head(self._head, row).value for row in self._infer(batches)[self._head.output]])
         except FrameError as error:
             raise EngineError(f"{self.name}: {error.detail}; it cannot be evaluated") from error
 
@@ -113,14 +116,13 @@ def bare_name(path: Path) -> str:
 def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> Gate:
     workers = ThreadPoolExecutor(threads)
     engine = open_engine(path, provider=provider, workers=workers, threads=threads, max_batch=BATCH, in_flight=1)
-    [spec] = engine.manifest.inputs
     digest = _digest(path.read_bytes(), engine.manifest.model_dump_json().encode())
     return Gate(
         name,
         digest,
-        spec,
+        engine.manifest.inputs,
         engine.manifest.heads,
-        lambda batch: engine.infer({spec.name: batch}),
+        engine.infer,
         engine.manifest.provenance.data,
     )
 
@@ -134,13 +136,14 @@ def _checkpoint_gate(stem: Path, name: str, threads: int) -> Gate:
     checkpoint = load_checkpoint(stem)
     description = checkpoint.description
 
-    def infer(batch: NDArray[Any]) -> Outputs:
+    def infer(batches: Batches) -> Outputs:
         with torch.inference_mode():
-            outputs = checkpoint.network(torch.from_numpy(batch).permute(0, 3, 1, 2).float())
+            pixels = [torch.from_numpy(batches[spec.name]).movedim(-1, -3).float() for spec in description.inputs]
+            outputs = checkpoint.network(*pixels)
         return {key: value.numpy() for key, value in outputs.items()}
 
     text = checkpoint_file(stem.with_name(bare_name(stem)), DESCRIPTION).read_bytes()  # it holds the weights' hash
-    return Gate(name, _digest(text), description.input, description.heads, infer, description.provenance.data)
+    return Gate(name, _digest(text), description.inputs, description.heads, infer, description.provenance.data)
 
 
 def _digest(*contents: bytes) -> str:
