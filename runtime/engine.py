@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from runtime.device import Device
 from runtime.errors import ConfigError, EngineError, InferenceError
-from runtime.manifest import Manifest
-from runtime.slots import Slot, Slots, output_shape
+from runtime.manifest import Manifest, head_shape
+from runtime.slots import Slot, Slots
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 Arrays = Mapping[str, NDArray[Any]]
@@ -176,7 +176,7 @@ def warm_up(engine: Engine, batch: int) -> None:
         inputs = {spec.name: np.full((size, *spec.shape), 114, spec.dtype) for spec in engine.manifest.inputs}
         outputs = engine.infer(inputs)
         for head in engine.manifest.heads:
-            expected = (size, *output_shape(head))
+            expected = (size, *head_shape(head))
             if outputs[head.output].shape != expected:
                 raise EngineError(
                     f"{engine.manifest.name}: output {head.output!r} has shape {outputs[head.output].shape} for a "

@@ -13,9 +13,9 @@ from runtime.device import Device
 from runtime.engine import Arrays, Provider, batch_sizes, padded
 from runtime.engine_onnx import TENSOR_TYPES, check_signature, open_session, preload_libraries, read_manifest
 from runtime.errors import EngineError, InferenceError
-from runtime.manifest import Input
+from runtime.manifest import Input, head_shape
 from runtime.open_device import open_device
-from runtime.slots import Slot, Slots, output_shape
+from runtime.slots import Slot, Slots
 
 TF32_SWITCH = "NVIDIA_TF32_OVERRIDE"
 """NVIDIA's variable for the whole process: 0 keeps float32 whole. TensorRT rounds it to 10 bits otherwise, and ONNX
@@ -95,7 +95,7 @@ class OnnxCudaEngine:
                 self._memory_kind,
                 0,
                 np.dtype(np.float32),
-                (size, *output_shape(head)),
+                (size, *head_shape(head)),
                 slot.outputs[head.output].pointer,
             )
         return binding

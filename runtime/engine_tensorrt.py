@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from runtime.device import Device, Memory, free_all
 from runtime.engine import Arrays, batch_sizes, padded
 from runtime.errors import EngineError, InferenceError
-from runtime.manifest import Manifest
+from runtime.manifest import Manifest, head_shape
 from runtime.open_device import open_device
 from runtime.plan_file import PlanFile
-from runtime.slots import Slot, Slots, output_shape
+from runtime.slots import Slot, Slots
 from runtime.tensorrt_library import complaints, library_logger, load_library
 
 PROFILE = 0
@@ -206,7 +206,7 @@ def check_tensors(trt: Any, engine: Any, file: PlanFile) -> None:
     _require(file, "inputs", sorted(inputs), sorted(spec.name for spec in specs))
     _require(file, "outputs", sorted(set(names) - inputs), sorted(head.output for head in heads))
     said: dict[str, tuple[str, tuple[int, ...]]] = {spec.name: (spec.dtype, spec.shape) for spec in specs}
-    said |= {head.output: ("float32", output_shape(head)) for head in heads}
+    said |= {head.output: ("float32", head_shape(head)) for head in heads}
     for name, (dtype, shape) in said.items():
         has = (engine.get_tensor_dtype(name).name, *engine.get_tensor_shape(name))
         _require(file, f"tensor {name!r}", has, (DTYPES[dtype], -1, *shape))

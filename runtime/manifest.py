@@ -3,6 +3,7 @@
 In an ONNX file it is the metadata entry ``framegate.manifest``; beside a plan it is ``NAME.json``.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -44,8 +45,28 @@ class Resize(_Part):
         return self
 
 
+class Patches(_Part):
+    """Patches of a picture at its own resolution, where a resized picture would hide blur (``docs/resize.md``).
+
+    The picture is halved, by the mean of 2x2 pixels, while its shorter side stays at least ``least_side``: so a frame
+    of 2160 lines is seen as one of 1080. Then one patch is cut out around the centre of each cell of a grid.
+    """
+
+    rows: Annotated[int, Field(gt=0, le=64)]
+    columns: Annotated[int, Field(gt=0, le=64)]
+    least_side: Annotated[int, Field(gt=0)] = 720
+
+    @property
+    def count(self) -> int:
+        """How many patches there are of a picture, row by row."""
+        return self.rows * self.columns
+
+
 class Input(_Part):
-    """One input of the engine: shape (batch, height, width, 3) or (batch, 3, height, width)."""
+    """One input of the engine: shape (batch, height, width, 3) or (batch, 3, height, width).
+
+    With ``patches`` it is (batch, patches, height, width, 3) or (batch, patches, 3, height, width).
+    """
 
     name: str
     dtype: Literal["uint8", "float32", "float16"] = "uint8"
@@ -54,6 +75,9 @@ class Input(_Part):
     width: Annotated[int, Field(gt=0)]
     color: Literal["RGB", "BGR"] = "RGB"
     resize: Resize = Resize()
+    patches: Patches | None = None
+    """None: the input shows the whole picture. Else patches of it, each of ``height`` x ``width`` pixels; of ``resize``
+    only ``scaled_decode`` counts."""
     mean: Channels | None = None
     """Per channel, in the order of ``color``, on the scale 0..255: value = (pixel - mean) / std."""
     std: Channels | None = None
@@ -68,12 +92,19 @@ class Input(_Part):
             raise ValueError("std must be positive")
         return self
 
+    @model_validator(mode="after")
+    def _patches_are_not_resized(self) -> "Input":
+        if self.patches is not None and self.resize.fit != "stretch":
+            raise ValueError("patches are cut out, not fitted in: leave out resize.fit")
+        return self
+
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         """Shape of one sample, without the batch."""
+        count = () if self.patches is None else (self.patches.count,)
         if self.layout == "NHWC":
-            return (self.height, self.width, 3)
-        return (3, self.height, self.width)
+            return (*count, self.height, self.width, 3)
+        return (*count, 3, self.height, self.width)
 
 
 class UtilityHead(_Part):
@@ -94,10 +125,44 @@ class QualityHead(_Part):
     """A frame whose mean opinion score is below it is dropped (``--min-mos``)."""
 
 
-Head = Annotated[UtilityHead | QualityHead, Field(discriminator="kind")]
+class ClarityHead(_Part):
+    """How sharp a frame is, on the paper's scale [1, 10] (cover assessment, section 4.1); output shape (batch,)."""
 
-HEAD_SHAPES: dict[str, tuple[int, ...]] = {"utility": (), "quality": (5,)}
-"""Shape of one frame's output, by kind of head; its dtype is float32."""
+    kind: Literal["clarity"] = "clarity"
+    output: str
+    threshold: Annotated[float, Field(ge=1, le=10)] | None = None
+    """A frame below it is dropped (``--min-clarity``); None: none is, unless the operator says so."""
+
+
+class SaliencyHead(_Part):
+    """Probability in [0, 1] that a pixel is of the foreground, at reduced size; output shape (batch, height, width).
+
+    The map is of what the engine's whole-picture input shows, corner to corner.
+    """
+
+    kind: Literal["saliency"] = "saliency"
+    output: str
+    height: Annotated[int, Field(gt=0)]
+    width: Annotated[int, Field(gt=0)]
+
+
+Head = Annotated[UtilityHead | QualityHead | ClarityHead | SaliencyHead, Field(discriminator="kind")]
+HeadKind = Literal["utility", "quality", "clarity", "saliency"]
+
+
+def head_shape(head: Head) -> tuple[int, ...]:
+    """Shape of one frame's output, without the batch; its dtype is float32."""
+    match head:
+        case QualityHead():
+            return (5,)
+        case SaliencyHead(height=height, width=width):
+            return (height, width)
+    return ()
+
+
+def head_threshold(head: Head) -> float | None:
+    """What a frame's score is held against where the operator says nothing else; None: nothing."""
+    return None if isinstance(head, SaliencyHead) else head.threshold
 
 
 class Provenance(_Part):
@@ -163,7 +228,7 @@ class Manifest(_Part):
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     """Of the weights: equal weights, equal digest, whatever else the file says."""
     precision: Precision = "fp32"
-    inputs: Annotated[tuple[Input, ...], Field(min_length=1, max_length=1)]
+    inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
     heads: Annotated[tuple[Head, ...], Field(min_length=1)]
     provenance: Provenance
     tolerances: Tolerances = Tolerances()
@@ -171,11 +236,26 @@ class Manifest(_Part):
     """In the JSON beside a TensorRT plan only."""
 
     @model_validator(mode="after")
-    def _each_head_once(self) -> "Manifest":
-        kinds = [head.kind for head in self.heads]
-        if len(set(kinds)) != len(kinds):
-            raise ValueError(f"the heads {kinds} name a kind twice")
+    def _inputs_and_heads_fit(self) -> "Manifest":
+        check_inputs_and_heads(self.inputs, self.heads)
         return self
+
+
+def check_inputs_and_heads(inputs: Sequence[Input], heads: Sequence[Head]) -> None:
+    """What holds of any network's inputs and heads, an engine's or a checkpoint's.
+
+    Raises:
+        ValueError: a name or kind that is there twice, two whole-picture inputs, or a map of no whole picture.
+    """
+    kinds, names = [head.kind for head in heads], [spec.name for spec in inputs]
+    if len(set(kinds)) != len(kinds):
+        raise ValueError(f"the heads {kinds} name a kind twice")
+    if len(set(names)) != len(names):
+        raise ValueError(f"the inputs {names} name one twice")
+    if sum(spec.patches is None for spec in inputs) > 1:
+        raise ValueError(f"the inputs {names}: one at most shows the whole picture, the others need patches")
+    if "saliency" in kinds and all(spec.patches for spec in inputs):
+        raise ValueError("a saliency head needs an input that shows the whole picture: its map is of that")
 
 
 def parse_manifest(text: str, source: str) -> Manifest:

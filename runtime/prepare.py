@@ -130,10 +130,10 @@ class HostWay:
     def _prepare_one(self, value: Value, buffers: Buffers, index: int) -> Size:
         began = time.perf_counter()
         picture = self._decoder.decode(value, self._least)
-        decoded = time.perf_counter()
+        decoded, full = time.perf_counter(), (picture.height, picture.width)
         for each, arrays in zip(self._preprocessors, buffers, strict=True):
             for name, preprocessor in each.items():
-                preprocessor.fill(picture.pixels, arrays[name][index])
+                preprocessor.fill(picture.pixels, arrays[name][index], full)
         metrics.DECODED.labels("cpu").inc()
         metrics.STAGE.labels("decode").observe(decoded - began)
         metrics.STAGE.labels("preprocess").observe(time.perf_counter() - decoded)

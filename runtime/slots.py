@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from runtime.device import Device, Event, Memory, Stream, free_all
 from runtime.errors import InferenceError
-from runtime.manifest import HEAD_SHAPES, Head, Manifest
+from runtime.manifest import Manifest, head_shape
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -45,7 +45,7 @@ class Slots:
         self.device = device
         self.max_batch = max_batch
         self._inputs = {spec.name: (spec.shape, np.dtype(spec.dtype)) for spec in manifest.inputs}
-        self._outputs = {head.output: (output_shape(head), np.dtype(np.float32)) for head in manifest.heads}
+        self._outputs = {head.output: (head_shape(head), np.dtype(np.float32)) for head in manifest.heads}
         self._memories: list[Memory] = []
         try:
             self.all = [self._slot(index) for index in range(count)]
@@ -135,8 +135,3 @@ class Slots:
 
     def _nbytes(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
         return self.max_batch * int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-
-
-def output_shape(head: Head) -> tuple[int, ...]:
-    """Shape of one sample of a head's output, without the batch; its dtype is float32."""
-    return HEAD_SHAPES[head.kind]

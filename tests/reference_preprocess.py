@@ -10,15 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.manifest import Input
+from runtime.manifest import Input, Patches
 
 Rows = list[list[tuple[int, ...]]]
 
 
 def reference(pixels: NDArray[np.uint8], spec: Input) -> NDArray[Any]:
-    """One sample of the engine's input from uint8 RGB pixels of any size."""
-    resize = spec.resize
+    """One sample of the engine's input from uint8 RGB pixels of any size, all that there are of the picture."""
     rows: Rows = [[tuple(pixel) for pixel in row] for row in pixels.tolist()]
+    if spec.patches is not None:
+        return np.stack([as_input(patch, spec) for patch in patches_of(rows, spec.patches, spec.height, spec.width)])
+    return as_input(resized(rows, spec), spec)
+
+
+def resized(rows: Rows, spec: Input) -> Rows:
+    """The whole picture at the input's size."""
+    resize = spec.resize
     inner_height, inner_width = spec.height, spec.width
     if resize.fit == "crop":
         rows = cropped(rows, spec.height, spec.width)
@@ -29,7 +36,30 @@ def reference(pixels: NDArray[np.uint8], spec: Input) -> NDArray[Any]:
     rows = bilinear(rows, inner_height, inner_width)
     if resize.fit == "pad":
         rows = padded(rows, spec.height, spec.width, resize.pad_value)
-    return as_input(rows, spec)
+    return rows
+
+
+def patches_of(rows: Rows, patches: Patches, height: int, width: int) -> list[Rows]:
+    """The patches, row by row: the whole picture is halved, then each is cut out and, where it is short, enlarged."""
+    while min(len(rows) // 2, len(rows[0]) // 2) >= patches.least_side:
+        rows = halved(rows)
+    found = []
+    for row in range(patches.rows):
+        for column in range(patches.columns):
+            top = patch_start(row, patches.rows, len(rows), height)
+            left = patch_start(column, patches.columns, len(rows[0]), width)
+            patch = [line[left : left + width] for line in rows[top : top + height]]
+            found.append(bilinear(patch, height, width))
+    return found
+
+
+def patch_start(cell: int, cells: int, side: int, patch: int) -> int:
+    """The patch's middle is the cell's; one that would hang over is pushed in, one longer than the side starts at 0."""
+    middle = floor(Fraction(2 * cell + 1, 2) * side / cells)
+    start = middle - patch // 2
+    if start + patch > side:
+        start = side - patch
+    return max(start, 0)
 
 
 def half_up(value: Fraction) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.manifest import Input
-from runtime.preprocess import Placement, place
+from runtime.preprocess import place
 
 MAX_SIDE = 65_535
 MAX_STRIDE = 2**31 - 1
@@ -77,7 +77,7 @@ def plan_picture(spec: Input, size: tuple[int, int], strides: tuple[int, int, in
     if max(abs(stride) for stride in strides[:2]) > MAX_STRIDE:
         raise ValueError(f"rows and pixels {strides[:2]} bytes apart: at most {MAX_STRIDE} are due")
     spot = place(spec.resize, size, (spec.height, spec.width))
-    halvings = _halvings(spot) if spec.resize.halve else 0
+    halvings = spot.halvings
     frame = np.zeros((), FRAME)
     frame["row_stride"], frame["pixel_stride"], frame["channel_stride"] = strides
     frame["layout"] = _layout(size, strides)
@@ -103,11 +103,6 @@ def describe(frames: NDArray[Any], plans: Sequence[Placed]) -> None:
     frames["begin"] = [placed.pointer + placed.plan.extent[0] for placed in plans]
     frames["end"] = [placed.pointer + placed.plan.extent[1] for placed in plans]
     frames["slot"] = [placed.slot for placed in plans]
-
-
-def _halvings(spot: Placement) -> int:
-    """While both sides stay at least as long as the field's."""
-    return max(1, min(spot.height // spot.inner_height, spot.width // spot.inner_width)).bit_length() - 1
 
 
 def _layout(size: tuple[int, int], strides: tuple[int, int, int]) -> int:

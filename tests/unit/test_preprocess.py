@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from runtime.manifest import Input, Resize
-from runtime.preprocess import Preprocessor, place
-from tests.pictures import noise, scene
-from tests.reference_preprocess import Rows, bilinear, reference
+from runtime.decode import Decoder
+from runtime.manifest import Input, Patches, Resize
+from runtime.preprocess import Preprocessor, cut, place
+from tests.pictures import jpeg, noise, scene
+from tests.reference_preprocess import Rows, bilinear, halved, patch_start, reference
 
 # OpenCV's portable arithmetic, which x86-64 runs to the bit; ARM wheels may put a vendor's in its place.
 LEVELS = 0 if platform.machine() == "x86_64" else 1
@@ -28,10 +29,10 @@ def an_input(height: int, width: int, dtype: str = "uint8", layout: str = "NHWC"
     return Input.model_validate(fields | scale | rest)
 
 
-def filled(pixels: NDArray[np.uint8], spec: Input) -> NDArray[Any]:
+def filled(pixels: NDArray[np.uint8], spec: Input, full: tuple[int, int] | None = None) -> NDArray[Any]:
     preprocessor = Preprocessor(spec)
     batch = preprocessor.batch(1)
-    preprocessor.fill(pixels, batch[0])
+    preprocessor.fill(pixels, batch[0], full)
     sample: NDArray[Any] = batch[0]
     return sample
 
@@ -57,6 +58,24 @@ specs = st.builds(
     color=st.sampled_from(["RGB", "BGR"]),
     resize=st.builds(Resize, fit=st.sampled_from(FITS), halve=st.booleans(), pad_value=st.integers(0, 255)),
 )
+patch_specs = st.builds(
+    an_input,
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.sampled_from(["uint8", "float32", "float16"]),
+    st.sampled_from(["NHWC", "NCHW"]),
+    color=st.sampled_from(["RGB", "BGR"]),
+    patches=st.builds(Patches, rows=st.integers(1, 4), columns=st.integers(1, 4), least_side=st.integers(1, 40)),
+)
+
+
+@given(spec=patch_specs, height=sides, width=sides, seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=250)
+def test_patches_equal_the_reference(spec: Input, height: int, width: int, seed: int) -> None:
+    """Any picture, smaller or larger than a patch, halved or not: every element of every patch is the rule's."""
+    pixels = noise(width, height, seed)
+
+    assert_equal(reference(pixels, spec), filled(pixels, spec), spec)
 
 
 @given(spec=specs, height=sides, width=sides, seed=st.integers(0, 99))
@@ -228,6 +247,87 @@ def test_least_is_told_only_where_the_manifest_allows() -> None:
     """The decoder may shrink only if the engine's maker said so, and only in place of a halving."""
     assert Preprocessor(an_input(24, 32)).least is None
     assert Preprocessor(an_input(24, 32, resize={"scaled_decode": True})).least == (24, 32)
+
+
+def test_patches_let_the_decoder_halve_no_more_than_they_do() -> None:
+    """The least side of the halved picture is what the decoder keeps, whatever a patch's own size."""
+    for allowed, least in ((False, None), (True, (90, 90))):
+        spec = an_input(16, 24, patches={"rows": 2, "columns": 3, "least_side": 90}, resize={"scaled_decode": allowed})
+
+        assert Preprocessor(spec).least == least
+
+
+def test_patches_are_native_pixels() -> None:
+    """A 720p frame's patches are its own pixels, a 1080p one's too; those of larger ones are of half of them."""
+    spec = an_input(64, 64, patches={"rows": 4, "columns": 5})
+    for (height, width), halvings in (((720, 1280), 0), ((1080, 1920), 0), ((1440, 2560), 1), ((2160, 3840), 1)):
+        pixels = scene(width, height)
+        rows: Any = halved(pixels.tolist()) if halvings else pixels
+        half = np.array(rows, np.uint8)
+        sample = filled(pixels, spec)
+
+        for index in range(20):
+            top = patch_start(index // 5, 4, half.shape[0], 64)
+            left = patch_start(index % 5, 5, half.shape[1], 64)
+            np.testing.assert_array_equal(half[top : top + 64, left : left + 64], sample[index])
+
+
+@given(
+    full=st.tuples(st.integers(1, 5000), st.integers(1, 5000)),
+    wanted=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    patches=st.builds(Patches, rows=st.integers(1, 9), columns=st.integers(1, 9), least_side=st.integers(1, 900)),
+)
+@settings(deadline=None, max_examples=300)
+def test_patches_lie_inside_whatever_was_decoded(full: tuple[int, int], wanted: tuple[int, int], patches: Any) -> None:
+    """At every scale that the decoder may choose, the same parts of the picture are shown, and lie in what it gives."""
+    whole = cut(patches, full, full, wanted)
+
+    for halvings in range(whole[0].halvings + 1):
+        size = (-(-full[0] >> halvings), -(-full[1] >> halvings))
+        spots = cut(patches, size, full, wanted)
+        assert len(spots) == patches.count
+        for spot, first in zip(spots, whole, strict=True):
+            assert spot.halvings == first.halvings - halvings
+            assert (spot.top << halvings, spot.left << halvings) == (first.top, first.left)
+            assert (spot.height << halvings, spot.width << halvings) == (first.height, first.width)
+            assert spot.top + spot.height <= size[0]
+            assert spot.left + spot.width <= size[1]
+
+
+def test_patches_of_a_picture_that_the_decoder_halved() -> None:
+    """Halved before or here, once or twice, is the same; the row and column that a decoder rounds up are left out."""
+    spec = an_input(16, 24, "float32", "NCHW", patches={"rows": 3, "columns": 3, "least_side": 40})
+    pixels = noise(251, 163)
+    once, twice = halved(pixels.tolist()), halved(halved(pixels.tolist()))
+
+    for decoded in (once, twice):
+        rounded_up = np.pad(np.array(decoded, np.uint8), ((0, 1), (0, 1), (0, 0)), constant_values=255)
+
+        np.testing.assert_array_equal(filled(pixels, spec), filled(rounded_up, spec, (163, 251)))
+
+
+def test_patches_of_a_jpeg_decoded_at_a_half() -> None:
+    """The decoder's halving shows each patch the same part of the picture, a fraction of a level off in the mean."""
+    encoded = jpeg(scene(643, 483), 95)
+    whole = an_input(32, 32, patches={"rows": 3, "columns": 4, "least_side": 100})
+    scaled = whole.model_copy(update={"resize": Resize(scaled_decode=True)})
+    shown = []
+
+    for spec in (whole, scaled):
+        picture = Decoder().decode(encoded, Preprocessor(spec).least)
+        shown.append(filled(picture.pixels, spec, (picture.height, picture.width)).astype(np.float64))
+
+    assert picture.pixels.shape == (121, 161, 3)
+    assert 0 < np.abs(shown[0] - shown[1]).mean() < 1
+
+
+@pytest.mark.parametrize("size", [(50, 75), (99, 150), (101, 150), (100, 75)])
+def test_patches_refuse_pixels_that_are_too_few(size: tuple[int, int]) -> None:
+    """A picture that was shrunk more than its patches allow, or to another shape, would show other parts."""
+    spec = an_input(8, 8, patches={"rows": 2, "columns": 2, "least_side": 60})
+
+    with pytest.raises(ValueError, match="halved 0 times, no more"):
+        filled(np.zeros((*size, 3), np.uint8), spec, (100, 150))
 
 
 def test_the_reference_interpolates() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from runtime.errors import InferenceError
 from runtime.manifest import Input
-from runtime.slots import Slot, Slots, output_shape
+from runtime.slots import Slot, Slots
 from tests.engines import NORMALISED, OUTPUTS, PIXELS, fitting_manifest
 from tests.fake_device import FakeDevice, FakeMemory
 
@@ -50,13 +50,6 @@ def test_room_for_a_whole_batch() -> None:
         assert slot.inputs["frames"].nbytes == slot.host_inputs["frames"].nbytes
         assert {name: host.shape for name, host in slot.host_outputs.items()} == {UTILITY: (3,), QUALITY: (3, 5)}
         assert slot.outputs[QUALITY].nbytes == 3 * 5 * 4
-
-
-def test_output_shapes() -> None:
-    """A sample's scores, by its head."""
-    heads = fitting_manifest("u", ("utility", "quality")).heads
-
-    assert [output_shape(head) for head in heads] == [(), (5,)]
 
 
 def test_a_batch_goes_to_the_device_and_back() -> None:
