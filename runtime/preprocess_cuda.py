@@ -12,13 +12,16 @@ from functools import lru_cache
 import numpy as np
 
 from runtime.cuda import ENTRY, image_for
-from runtime.cuda.plan import FRAME, Placed, Plan, describe, plan_picture
+from runtime.cuda.plan import FRAME, Placed, Plan, Strides, describe, plan_picture
 from runtime.device import Device, Memory, Stream, free_all
+from runtime.errors import ConfigError
 from runtime.manifest import Input
-from runtime.preprocess import level_table
+from runtime.preprocess import Size, level_table
 
 THREADS = 256
 TABLES = 4
+MAX_PARTS = 65_535
+"""CUDA's limit of a grid's second dimension: pictures, or patches of them, in one launch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,8 @@ class DevicePicture:
 class _Table:
     """Frame descriptors of one launch, on the host and on the device."""
 
-    def __init__(self, device: Device, max_batch: int, memory: Memory) -> None:
-        self.frames = device.pinned(max_batch * FRAME.itemsize).view(FRAME)
+    def __init__(self, device: Device, memory: Memory) -> None:
+        self.frames = device.pinned(memory.nbytes).view(FRAME)
         self.memory = memory
         self.used = device.event()
         self.busy = False
@@ -70,19 +73,26 @@ class CudaPreprocessor:
 
     Raises:
         EngineError: no image of the kernel runs on this device.
+        ConfigError: more patches in a batch than one launch takes.
     """
 
     def __init__(self, spec: Input, device: Device, max_batch: int) -> None:
         self._spec = spec
         self._device = device
         self._max_batch = max_batch
+        self._parts = 1 if spec.patches is None else spec.patches.count
+        if max_batch * self._parts > MAX_PARTS:
+            raise ConfigError(
+                f"--max-batch {max_batch}: the input {spec.name!r} shows {self._parts} parts of each frame, and a GPU "
+                f"takes {MAX_PARTS} at once; choose at most {MAX_PARTS // self._parts}"
+            )
         self._kernel = device.kernel(image_for(device.compute_capability), ENTRY)
         self._plan = lru_cache(maxsize=256)(self._new_plan)
         self._memories: list[Memory] = []
         self._tables: queue.SimpleQueue[_Table] = queue.SimpleQueue()
         try:
             for _ in range(TABLES):
-                self._tables.put(_Table(device, max_batch, self._memory(max_batch * FRAME.itemsize)))
+                self._tables.put(_Table(device, self._memory(max_batch * self._parts * FRAME.itemsize)))
             self._levels = self._uploaded_levels()
         except BaseException:
             self.close()
@@ -123,7 +133,7 @@ class CudaPreprocessor:
         try:
             if table.busy:
                 table.used.synchronize()
-            frames = table.frames[: len(plans)]
+            frames = table.frames[: len(plans) * self._parts]
             describe(frames, plans)
             self._device.upload(table.memory.pointer, frames, stream)
             self.launch(plans, table.memory.pointer, target, stream)
@@ -141,7 +151,9 @@ class CudaPreprocessor:
         return [
             Placed(
                 self._plan(
-                    (picture.height, picture.width), (picture.row_stride, picture.pixel_stride, picture.channel_stride)
+                    (picture.height, picture.width),
+                    (picture.row_stride, picture.pixel_stride, picture.channel_stride),
+                    (picture.full_height, picture.full_width),
                 ),
                 picture.pointer,
                 first + place,
@@ -152,7 +164,7 @@ class CudaPreprocessor:
     def launch(self, plans: Sequence[Placed], frames: int, target: int, stream: Stream) -> None:
         """Queue the kernel alone: ``frames`` is the device address of what ``describe`` made of ``plans``."""
         self._kernel.launch(
-            (max(placed.plan.tiles for placed in plans), len(plans), 1),
+            (max(placed.plan.tiles for placed in plans), len(plans) * self._parts, 1),
             (THREADS, 1, 1),
             (np.uint64(frames), np.uint64(target), np.uint64(self._levels), *self._output),
             stream,
@@ -174,5 +186,5 @@ class CudaPreprocessor:
         stream.synchronize()
         return pointer
 
-    def _new_plan(self, size: tuple[int, int], strides: tuple[int, int, int]) -> Plan:
-        return plan_picture(self._spec, size, strides)
+    def _new_plan(self, size: Size, strides: Strides, full: Size) -> Plan:
+        return plan_picture(self._spec, size, strides, full)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.manifest import Input
-from runtime.preprocess import place
+from runtime.preprocess import Placement, Size, placements
 
 MAX_SIDE = 65_535
 MAX_STRIDE = 2**31 - 1
@@ -44,21 +44,22 @@ FRAME = np.dtype(
 """``Frame`` of ``preprocess.cuh``."""
 _INTERLEAVED, _PLANES, _ANY = 0, 1, 2
 
+Strides = tuple[int, int, int]
+"""From a row, a pixel and a channel to the next one, in bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How the pictures of one size and memory layout are worked on."""
 
-    frame: bytes
-    """A ``FRAME`` without addresses and slot."""
+    frames: bytes
+    """A ``FRAME`` for each part of the picture that the input shows: one, or its patches. Addresses are counted from
+    the picture's pointer, slots from its first part's."""
     tiles: int
-    offset: int
-    """From the picture's pointer to the part that is taken."""
-    extent: tuple[int, int]
-    """From the picture's pointer to its lowest byte and behind its highest one."""
+    """Of each part."""
     shared_bytes: int
     source_bytes: int
-    """Of the part that is taken."""
+    """Of the parts that are taken, together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +68,52 @@ class Placed:
 
     plan: Plan
     pointer: int
-    slot: int
+    sample: int
 
 
-def plan_picture(spec: Input, size: tuple[int, int], strides: tuple[int, int, int]) -> Plan:
-    """Lay out the work on pictures of ``size`` (height, width) and ``strides`` (row, pixel, channel), in bytes."""
+def plan_picture(spec: Input, size: Size, strides: Strides, full: Size | None = None) -> Plan:
+    """Lay out the work on pictures of one size.
+
+    Args:
+        spec: the input.
+        size: the pictures' height and width.
+        strides: of row, pixel and channel, in bytes.
+        full: height and width before a scaled decode; None: ``size``.
+    """
     if not all(1 <= side <= MAX_SIDE for side in size):
         raise ValueError(f"a picture of {size[1]} x {size[0]}: sides of 1..{MAX_SIDE} are due")
     if max(abs(stride) for stride in strides[:2]) > MAX_STRIDE:
         raise ValueError(f"rows and pixels {strides[:2]} bytes apart: at most {MAX_STRIDE} are due")
-    spot = place(spec.resize, size, (spec.height, spec.width))
-    halvings = spot.halvings
+    spots = placements(spec, size, full or size)
+    frame, shared_bytes = _frame(spec, spots[0], size, strides)
+    frames = np.repeat(frame, len(spots))  # a picture's patches are alike but for where they lie
+    offsets = [spot.top * strides[0] + spot.left * strides[1] for spot in spots]
+    ends = [(side - 1) * stride for side, stride in zip((*size, 3), strides, strict=True)]
+    frames["origin"] = _wrapped(offsets)
+    frames["begin"] = _wrapped([sum(min(end, 0) for end in ends)])
+    frames["end"] = _wrapped([sum(max(end, 0) for end in ends) + 1])
+    frames["slot"] = np.arange(len(spots))
+    source_bytes = sum(spot.height * spot.width * 3 for spot in spots)
+    return Plan(frames.tobytes(), int(frame["tiles"]), shared_bytes, source_bytes)
+
+
+def describe(frames: NDArray[Any], plans: Sequence[Placed]) -> None:
+    """Write the descriptors of ``plans`` into ``frames``, an array of ``FRAME``, in their order."""
+    frames.view(np.uint8)[...] = np.frombuffer(b"".join(placed.plan.frames for placed in plans), np.uint8)
+    parts = frames.reshape(len(plans), -1)
+    pointers = np.array([placed.pointer for placed in plans], np.uint64)[:, None]
+    for name in ("origin", "begin", "end"):
+        parts[name] += pointers
+    parts["slot"] += np.array([placed.sample * parts.shape[1] for placed in plans], np.int32)[:, None]
+
+
+def _frame(spec: Input, spot: Placement, size: Size, strides: Strides) -> tuple[NDArray[Any], int]:
+    """A descriptor without addresses and slot, and the shared memory that a block needs."""
     frame = np.zeros((), FRAME)
     frame["row_stride"], frame["pixel_stride"], frame["channel_stride"] = strides
     frame["layout"] = _layout(size, strides)
-    frame["halvings"] = halvings
-    frame["rows"], frame["columns"] = spot.height >> halvings, spot.width >> halvings
+    frame["halvings"] = spot.halvings
+    frame["rows"], frame["columns"] = spot.height >> spot.halvings, spot.width >> spot.halvings
     frame["scale_down"] = int(frame["rows"]) / spot.inner_height
     frame["scale_across"] = int(frame["columns"]) / spot.inner_width
     frame["field_top"], frame["field_left"] = spot.inner_top, spot.inner_left
@@ -90,22 +121,15 @@ def plan_picture(spec: Input, size: tuple[int, int], strides: tuple[int, int, in
     shared_bytes = _tile(frame)
     frame["tiles_across"] = -(-spec.width // int(frame["tile_columns"]))
     frame["tiles"] = int(frame["tiles_across"]) * -(-spec.height // int(frame["tile_rows"]))
-    ends = [(side - 1) * stride for side, stride in zip((*size, 3), strides, strict=True)]
-    extent = sum(min(end, 0) for end in ends), sum(max(end, 0) for end in ends) + 1
-    offset = spot.top * strides[0] + spot.left * strides[1]
-    return Plan(frame.tobytes(), int(frame["tiles"]), offset, extent, shared_bytes, spot.height * spot.width * 3)
+    return frame, shared_bytes
 
 
-def describe(frames: NDArray[Any], plans: Sequence[Placed]) -> None:
-    """Write the descriptors of ``plans`` into ``frames``, an array of ``FRAME``, in their order."""
-    frames.view(np.uint8)[...] = np.frombuffer(b"".join(placed.plan.frame for placed in plans), np.uint8)
-    frames["origin"] = [placed.pointer + placed.plan.offset for placed in plans]
-    frames["begin"] = [placed.pointer + placed.plan.extent[0] for placed in plans]
-    frames["end"] = [placed.pointer + placed.plan.extent[1] for placed in plans]
-    frames["slot"] = [placed.slot for placed in plans]
+def _wrapped(offsets: Sequence[int]) -> NDArray[np.uint64]:
+    """Modulo 2**64, as addresses add up: a picture that is upside down begins before its pointer."""
+    return np.array(offsets, np.int64).view(np.uint64)
 
 
-def _layout(size: tuple[int, int], strides: tuple[int, int, int]) -> int:
+def _layout(size: Size, strides: Strides) -> int:
     row_stride, pixel_stride, channel_stride = strides
     if (pixel_stride, channel_stride) == (3, 1) and row_stride >= 3 * size[1]:
         return _INTERLEAVED

@@ -105,6 +105,15 @@ def test_equals_the_cpu_whatever_the_halvings(device: Device, halvings: int) -> 
     assert_as_on_the_cpu(device, an_input("float32", "NHWC", 3, 5), [pixels], "interleaved")
 
 
+@pytest.mark.parametrize("memory_layout", ["interleaved", "planes"])
+def test_patches_equal_the_cpu(device: Device, memory_layout: str) -> None:
+    """Twenty patches of each frame, of 480p to 4K and of one that is smaller than a patch, in one launch."""
+    pictures = [noise(width, height) for width, height in [*SIZES, (48, 40)]]
+    spec = an_input("uint8", "NHWC", 64, 64, patches={"rows": 4, "columns": 5})
+
+    assert_as_on_the_cpu(device, spec, pictures, memory_layout)
+
+
 def test_a_thousand_random_pictures(device: Device) -> None:
     """Random sizes, inputs and fits, 50 batches of 20."""
     random = np.random.default_rng(5)

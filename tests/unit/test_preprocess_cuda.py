@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 from benchmarks.kernel import Bench
 from runtime.cuda import build, image_for, source
 from runtime.cuda.plan import FRAME, SHARED_BYTES, plan_picture
-from runtime.errors import EngineError, InferenceError
-from runtime.manifest import Input, Resize
+from runtime.errors import ConfigError, EngineError, InferenceError
+from runtime.manifest import Input, Patches, Resize
 from runtime.opencv import cv2
 from runtime.preprocess import Preprocessor
 from runtime.preprocess_cuda import CudaPreprocessor, DevicePicture
@@ -57,17 +58,17 @@ def filled(pictures: Sequence[DevicePicture], spec: Input, device: FakeDevice | 
     return target.content.view(spec.dtype).reshape(size, *spec.shape).copy()
 
 
-def expected(pixels: NDArray[np.uint8], spec: Input) -> Array:
+def expected(pixels: NDArray[np.uint8], spec: Input, full: tuple[int, int] | None = None) -> Array:
     preprocessor = Preprocessor(spec)
     batch = preprocessor.batch(1)
-    preprocessor.fill(pixels, batch[0])
+    preprocessor.fill(pixels, batch[0], full)
     sample: Array = batch[0]
     return sample
 
 
 def planned(spec: Input, size: tuple[int, ...], strides: tuple[int, int, int]) -> Any:
-    """The descriptor's fields."""
-    return np.frombuffer(plan_picture(spec, (size[0], size[1]), strides).frame, FRAME)[0]
+    """The first descriptor's fields."""
+    return np.frombuffer(plan_picture(spec, (size[0], size[1]), strides).frames, FRAME)[0]
 
 
 def assert_same_bits(wanted: Array, actual: Array) -> None:
@@ -94,10 +95,19 @@ specs = st.builds(
     color=st.sampled_from(["RGB", "BGR"]),
     resize=resizes,
 )
+patch_specs = st.builds(
+    an_input,
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from(["uint8", "float32", "float16"]),
+    st.sampled_from(["NHWC", "NCHW"]),
+    color=st.sampled_from(["RGB", "BGR"]),
+    patches=st.builds(Patches, rows=st.integers(1, 4), columns=st.integers(1, 4), least_side=st.integers(1, 70)),
+)
 
 
 @given(
-    spec=specs,
+    spec=st.one_of(specs, patch_specs),
     sizes=st.lists(st.tuples(sides, sides), min_size=1, max_size=3),
     layout=st.sampled_from(LAYOUTS),
     shift=st.integers(0, 31),
@@ -116,8 +126,8 @@ def test_equals_the_cpu(spec: Input, sizes: list[tuple[int, int]], layout: str, 
         assert_same_bits(expected(pixels, spec), sample)
 
 
-@given(spec=specs, height=st.integers(1, 60), width=st.integers(1, 60))
-@settings(deadline=None, max_examples=80)
+@given(spec=st.one_of(specs, patch_specs), height=st.integers(1, 60), width=st.integers(1, 60))
+@settings(deadline=None, max_examples=120)
 def test_equals_the_reference(spec: Input, height: int, width: int) -> None:
     """The slow plain reference, which OpenCV has no part in, gives the same."""
     pixels = noise(width, height)
@@ -138,6 +148,34 @@ def test_equals_the_cpu_at_real_sizes(width: int, height: int, fit: str, layout:
     pixels = scene(width, height)
 
     assert_same_bits(expected(pixels, spec), filled([device_picture(pixels, layout, 5)], spec)[0])
+
+
+@pytest.mark.parametrize("layout", ["interleaved", "planes"])
+@pytest.mark.parametrize(
+    ("width", "height"), [(640, 480), (1280, 720), (1919, 1079), (720, 1280), (3840, 2160), (2881, 1441), (90, 60)]
+)
+@pytest.mark.usefixtures("order")
+def test_patches_equal_the_cpu_at_real_sizes(width: int, height: int, layout: str) -> None:
+    """Frames of 480p to 4K in one batch with a small one, each 20 patches of 64 x 64."""
+    spec = an_input(64, 64, patches={"rows": 4, "columns": 5})
+    pictures = [scene(width, height), scene(48, 40)]
+
+    samples = filled([device_picture(pixels, layout, 5) for pixels in pictures], spec)
+
+    for pixels, sample in zip(pictures, samples, strict=False):
+        assert_same_bits(expected(pixels, spec), sample)
+
+
+@given(spec=patch_specs, halvings=st.integers(0, 3), height=st.integers(1, 400), width=st.integers(1, 400))
+@settings(deadline=None, max_examples=80)
+def test_patches_of_a_scaled_picture_equal_the_cpu(spec: Input, halvings: int, height: int, width: int) -> None:
+    """A picture that was decoded at 1/2, 1/4 or 1/8 says what its full size is; it is halved the fewer times."""
+    assert spec.patches is not None
+    full = (max(height, spec.patches.least_side << halvings), max(width, spec.patches.least_side << halvings))
+    pixels = noise(-(-full[1] >> halvings), -(-full[0] >> halvings))
+    picture = replace(device_picture(pixels), full_height=full[0], full_width=full[1])
+
+    assert_same_bits(expected(pixels, spec, full), filled([picture], spec)[0])
 
 
 @pytest.mark.parametrize("halvings", range(10))
@@ -202,6 +240,18 @@ def test_touches_no_other_sample(dtype: str, layout: str, width: int) -> None:
     assert_same_bits(expected(noise(40, 30), spec), samples[2])
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])
+def test_patches_touch_no_other_sample(dtype: str) -> None:
+    """All patches of the samples asked for are written, and none of the samples beside them."""
+    spec = an_input(9, 10, dtype, patches={"rows": 2, "columns": 3})
+
+    samples = filled([device_picture(noise(91, 67)), device_picture(noise(5, 30))], spec, first=1)
+
+    assert (samples[[0, 3, 4]].view(np.uint8) == 0xAB).all()
+    assert_same_bits(expected(noise(91, 67), spec), samples[1])
+    assert_same_bits(expected(noise(5, 30), spec), samples[2])
+
+
 def test_pictures_keep_their_places() -> None:
     """The largest picture is worked on first, but its sample is where it was asked for."""
     sizes = [(40, 30), (1280, 720), (33, 9), (640, 480), (40, 30), (1920, 1080)]
@@ -218,15 +268,18 @@ def test_pictures_keep_their_places() -> None:
     wanted=st.tuples(st.integers(1, 700), st.integers(1, 700)),
     size=st.tuples(st.integers(1, 65_535), st.integers(1, 65_535)),
     resize=resizes,
+    patches=st.one_of(st.none(), st.builds(Patches, rows=st.integers(1, 4), columns=st.integers(1, 4))),
     layout=st.sampled_from(["interleaved", "planes"]),
 )
 @settings(deadline=None, max_examples=400)
-def test_plans_fit_every_gpu(wanted: tuple[int, int], size: tuple[int, int], resize: Resize, layout: str) -> None:
+def test_plans_fit_every_gpu(
+    wanted: tuple[int, int], size: tuple[int, int], resize: Resize, patches: Patches | None, layout: str
+) -> None:
     """No picture asks for more shared memory than a block has, and its tiles cover the input."""
     height, width = size
     strides = (3 * width, 3, 1) if layout == "interleaved" else (width, 1, width * height)
 
-    spec = an_input(*wanted, resize=resize)
+    spec = an_input(*wanted, **({"resize": resize} if patches is None else {"patches": patches}))
     plan = plan_picture(spec, size, strides)
 
     assert plan.shared_bytes <= SHARED_BYTES
@@ -255,12 +308,12 @@ def sanitized(sanitiser: str, runtime: str, *flags: str) -> str:
 
 def test_reads_and_writes_only_what_is_its_own() -> None:
     """Under the address sanitiser, with pictures and shared memory of exactly their sizes, nothing else is touched."""
-    assert sanitized("address", "libasan.so", "-fsanitize=address,undefined") == "108 launches\n"
+    assert sanitized("address", "libasan.so", "-fsanitize=address,undefined") == "162 launches\n"
 
 
 def test_no_barrier_is_missing() -> None:
     """Under the thread sanitiser, with a thread of the system for each of a block's, no two touch the same memory."""
-    assert sanitized("thread", "libtsan.so", "-fsanitize=thread", "-DFRAMEGATE_REAL_THREADS=8") == "90 launches\n"
+    assert sanitized("thread", "libtsan.so", "-fsanitize=thread", "-DFRAMEGATE_REAL_THREADS=8") == "135 launches\n"
 
 
 def test_the_frame_is_laid_out_alike() -> None:
@@ -337,6 +390,18 @@ def test_refuses_samples_outside_the_batch(count: int, first: int) -> None:
 
     with pytest.raises(ValueError, match="in a batch of 2"):
         preprocessor.fill([device_picture(noise(9, 9))] * count, device.memory(999).pointer, device.stream(), first)
+
+
+def test_refuses_more_patches_than_a_launch_takes() -> None:
+    """A grid has 65535 rows: a larger batch of patches would not start, so the operator learns what would."""
+    spec = an_input(8, 8, patches={"rows": 64, "columns": 64})
+    device = a_device()
+
+    with pytest.raises(ConfigError, match=r"--max-batch 16: .* shows 4096 parts of each frame, .* at most 15"):
+        CudaPreprocessor(spec, device, 16)
+
+    CudaPreprocessor(spec, device, 15).close()
+    assert device.pieces == {}
 
 
 def test_refuses_an_address_that_vectors_cannot_take() -> None:
