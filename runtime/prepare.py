@@ -7,14 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from runtime import metrics
 from runtime.decode import Decoder
 from runtime.engine import Engine
 from runtime.errors import FrameError
-from runtime.preprocess import Preprocessor
+from runtime.preprocess import Preprocessor, common_least
 
 Decode = Literal["cpu", "gpu"]
 """Where JPEGs are decoded."""
@@ -76,7 +75,7 @@ class HostWay:
         self._engines = engines
         self._decoder = Decoder(max_pixels)
         self._preprocessors = [{spec.name: Preprocessor(spec) for spec in engine.manifest.inputs} for engine in engines]
-        self._least = _common_least([one for each in self._preprocessors for one in each.values()])
+        self._least = common_least([one for each in self._preprocessors for one in each.values()])
         self._workers = workers
         self._threads = threads
         self._buffers: queue.SimpleQueue[Buffers] = queue.SimpleQueue()
@@ -146,14 +145,3 @@ class HostWay:
                 engine.infer({name: array[rows] for name, array in arrays.items()})
                 for engine, arrays in zip(self._engines, buffers, strict=True)
             ]
-
-
-def _common_least(preprocessors: Sequence[Preprocessor]) -> Size | None:
-    """The smallest decoded size that serves every input; None where one of them wants the full picture."""
-    leasts = [preprocessor.least for preprocessor in preprocessors]
-    if any(least is None for least in leasts):
-        return None
-    return (
-        int(np.max([least[0] for least in leasts if least])),
-        int(np.max([least[1] for least in leasts if least])),
-    )

@@ -3,6 +3,7 @@
 ``docs/resize.md`` gives the arithmetic; ``tests/reference_preprocess.py`` computes it slowly and plainly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -225,6 +226,17 @@ class Preprocessor:
         cv2.split(resized, [planes[channel] for channel in order])
         for channel in range(3):
             cv2.LUT(planes[channel], self._tables[channel], dst=_bits(slot[channel]))
+
+
+def common_least(preprocessors: Sequence[Preprocessor]) -> Size | None:
+    """The smallest decoded size that serves every input; None where one of them wants the full picture."""
+    leasts = [preprocessor.least for preprocessor in preprocessors]
+    if any(least is None for least in leasts):
+        return None
+    return (
+        int(np.max([least[0] for least in leasts if least])),
+        int(np.max([least[1] for least in leasts if least])),
+    )
 
 
 def level_table(spec: Input) -> NDArray[Any] | None:
