@@ -47,6 +47,8 @@ class CoverHeader(BaseModel):
     """Whether the set stands in for another that cannot be had; results on it are no results on that."""
     without: tuple[str, ...] = ()
     """Digests of the sets whose pictures were left out."""
+    left_out: dict[str, str] = {}
+    """Pictures that were there and are not used, with the reason."""
     sha256: dict[str, str] = {}
     """Of each picture and mask that is read, by its path below ``root``; empty where nobody took them."""
     sources: dict[str, str] = {}

@@ -1,0 +1,151 @@
+"""``build``: data sets made of others. ``build cover``: pictures under a ladder of blurs, with masks and scores."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from training.commands.arguments import Commands, natural, positive, share
+
+if TYPE_CHECKING:
+    from training.cover.cover_set import CoverSet
+
+LAYOUTS = ("auto", "salient", "voc", "alpha", "pictures", "composed")
+
+
+def add(commands: Commands) -> None:
+    tasks = commands.add_parser("build", help="make data sets of pictures").add_subparsers(
+        required=True, dest="task", metavar="TASK"
+    )
+    _add_cover(tasks)
+
+
+def _add_cover(tasks: Commands) -> None:
+    parser = tasks.add_parser("cover", help="pictures under ten blurs, with scores and masks (extra `train`)")
+    parser.add_argument("--pictures", type=Path, required=True, metavar="FOLDER", help="a data set, or a plain folder")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="of the set; it must hold none")
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        default="auto",
+        help="salient: pictures and grey masks (DUTS, ECSSD); voc: PASCAL VOC segmentation; alpha: cut-outs; pictures: "
+        "without masks; composed: what `build compose` wrote (%(default)s: by the names of the folders, and says so)",
+    )
+    parser.add_argument("--subset", metavar="LIST", help="voc: train, val or trainval (default: trainval)")
+    _add_levels(parser)
+    _add_split(parser)
+    _add_choice(parser)
+    parser.add_argument(
+        "--halve",
+        action="store_true",
+        help="halve pictures while their shorter side stays at least 720 px, above 3 megapixels at least once",
+    )
+    parser.add_argument(
+        "--write-pictures",
+        action="store_true",
+        help="write every blurred picture as PNG (default: blur when the set is read)",
+    )
+    parser.add_argument("--workers", type=positive, default=2, help="threads (%(default)s)")
+    parser.set_defaults(command=build_cover, remedy="pip install 'framegate[train]'")
+
+
+def _add_levels(parser: argparse.ArgumentParser) -> None:
+    levels = parser.add_mutually_exclusive_group()
+    levels.add_argument(
+        "--levels",
+        metavar="SIGMA:SCORE,...",
+        help="blurs in pixels and their scores (default: none and nine from 0.6 to 8 px, 10 down to 1)",
+    )
+    levels.add_argument("--unscored", action="store_true", help="each picture once, as it is: masks only")
+
+
+def _add_split(parser: argparse.ArgumentParser) -> None:
+    sides = parser.add_mutually_exclusive_group()
+    sides.add_argument(
+        "--split",
+        choices=("source", "image"),
+        default="source",
+        help="source: all blurs of a picture on one side; image: each on its own, as the paper (%(default)s)",
+    )
+    sides.add_argument("--train", action="store_true", help="all for training")
+    sides.add_argument("--test", action="store_true", help="all for the test")
+    parser.add_argument("--test-share", type=share, default=0.2, help="of sources or images (%(default)s)")
+    parser.add_argument("--seed", type=natural, default=0, help="of the split and the choice (%(default)s)")
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--every", type=positive, default=1, metavar="N", help="take each N-th picture (%(default)s)")
+    parser.add_argument("--limit", type=positive, metavar="COUNT", help="take so many pictures, chosen by --seed")
+    parser.add_argument(
+        "--without",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FOLDER",
+        help="leave out the pictures of these cover sets, by their SHA-256",
+    )
+
+
+def build_cover(options: argparse.Namespace) -> None:
+    from training.cover.build import Plan, build
+    from training.cover.levels import LEVELS, parse_levels
+
+    levels = LEVELS if options.levels is None else parse_levels(options.levels)
+    plan = Plan(
+        options.pictures,
+        layout=None if options.layout == "auto" else options.layout,
+        subset=options.subset,
+        levels=() if options.unscored else levels,
+        split="train" if options.train else "test" if options.test else options.split,
+        test_share=options.test_share,
+        seed=options.seed,
+        every=options.every,
+        limit=options.limit,
+        halve=options.halve,
+        written=options.write_pictures,
+        without=tuple(options.without),
+    )
+    with _progress() as progress:
+        made = build(options.output, plan, _Bar(progress), workers=options.workers)
+    _tell(options.output, made)
+
+
+def _tell(folder: Path, made: "CoverSet") -> None:
+    header = made.header
+    sources = len({one.source for one in made.samples})
+    sides = f"{len(made.of_split('train'))} to train, {len(made.of_split('test'))} to test"
+    print(f"{folder}: {sources} pictures read as {header.layout}, {len(made)} samples: {sides} (split: {header.split})")
+    if header.split == "image":
+        print("copies of one picture lie on both sides: what a test finds on this set says little of new pictures")
+    for name, why in header.left_out.items():
+        print(f"left out: {name}: {why}")
+    print(f"digest {made.digest}")
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+
+
+class _Bar:
+    """Shows a build on the terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("")
+
+    def begin(self, phase: str, total: int) -> None:
+        self._progress.update(self._task, description=phase, total=total, completed=0)
+
+    def advance(self) -> None:
+        self._progress.advance(self._task)

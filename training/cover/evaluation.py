@@ -1,0 +1,110 @@
+"""Shows every sample of a cover set to gates and keeps what the measures need: a few numbers a sample, no pictures."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from training.cover.cover_set import CoverPicture, CoverSet
+from training.cover.gate import BATCH, CoverGate, Judgement
+from training.cover.levels import GATE, blurred
+from training.cover.manifest import CoverSample
+from training.feeder import made_ahead
+from training.metrics.saliency import SaliencySum, saliency_errors
+from training.metrics.segmentation import Confusions, at_label_size, confusion
+
+Floats = NDArray[np.float64]
+AHEAD = 2
+"""Batches that are read while one is judged."""
+FOREGROUND = 0.5
+"""A pixel whose probability, at the label's size, is at least this is foreground."""
+ALL, GATED = "all levels", f"y > {GATE:g}"
+"""Which samples: every one, and those sharp enough for a mask (Eq. 3; the paper's threshold in testing)."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one gate said of each sample, and what came of its masks."""
+
+    clarity: Floats
+    """(samples,) NaN where the gate or the sample has no score."""
+    confusions: Confusions
+    """(samples, 2, 2), all zero where the gate or the sample has no mask."""
+    maes: Floats
+    """(samples,) NaN likewise."""
+    saliency: dict[str, SaliencySum] = field(default_factory=lambda: {ALL: SaliencySum(), GATED: SaliencySum()})
+    """By which samples."""
+    pairs: dict[float, Floats] = field(default_factory=dict)
+    """By a further sigma in px: (samples,) clarity of the sharp samples under that blur, NaN for the others."""
+
+
+def answers_of(chosen: CoverSet, gates: Sequence[CoverGate], pairs: Sequence[float], workers: int) -> list[Answers]:
+    """Read each sample once and show it to every gate.
+
+    Args:
+        chosen: the samples.
+        gates: each gives one of the answers.
+        pairs: further sigmas in px, that each sharp sample is shown under as well.
+        workers: threads that read.
+
+    Raises:
+        ConfigError: a picture or a mask cannot be read.
+        EngineError: a gate answers what its heads cannot mean.
+    """
+    count = len(chosen)
+    answers = [
+        Answers(
+            np.full(count, np.nan),
+            np.zeros((count, 2, 2), np.int64),
+            np.full(count, np.nan),
+            pairs={sigma: np.full(count, np.nan) for sigma in pairs},
+        )
+        for _ in gates
+    ]
+    starts = range(0, count, BATCH)
+    batches = made_ahead(
+        lambda at: [chosen.read(one) for one in chosen.samples[at : at + BATCH]], starts, workers=workers, ahead=AHEAD
+    )
+    for at, pictures in zip(_tracked(starts), batches, strict=True):
+        samples = chosen.samples[at : at + len(pictures)]
+        for gate, own in zip(gates, answers, strict=True):
+            _ask(gate, own, at, samples, pictures)
+    return answers
+
+
+def is_sharp(sample: CoverSample) -> bool:
+    """Whether a sample's mask counts under the paper's gate; one without a score is taken as it is."""
+    return sample.score is None or sample.score > GATE
+
+
+def _ask(
+    gate: CoverGate, own: Answers, at: int, samples: Sequence[CoverSample], pictures: Sequence[CoverPicture]
+) -> None:
+    judged = gate.judge([picture.pixels for picture in pictures])
+    for place, (sample, picture, said) in enumerate(zip(samples, pictures, judged, strict=True), at):
+        _keep(own, place, sample, picture, said)
+    sharp = [place for place, sample in enumerate(samples) if sample.sigma_px == 0 and sample.score is not None]
+    if "clarity" in gate.kinds and sharp:
+        for sigma, scores in own.pairs.items():
+            softened = gate.judge([blurred(pictures[place].pixels, sigma) for place in sharp])
+            scores[[at + place for place in sharp]] = [one.clarity for one in softened]
+
+
+def _keep(own: Answers, place: int, sample: CoverSample, picture: CoverPicture, said: Judgement) -> None:
+    if said.clarity is not None and sample.score is not None:
+        own.clarity[place] = said.clarity
+    if said.saliency is not None and picture.mask is not None:
+        probability = at_label_size(said.saliency, picture.mask)
+        errors = saliency_errors(probability, picture.mask)
+        own.confusions[place] = confusion(probability >= FOREGROUND, picture.mask)
+        own.maes[place] = errors.mae
+        own.saliency[ALL].add(errors)
+        if is_sharp(sample):
+            own.saliency[GATED].add(errors)
+
+
+def _tracked(starts: range) -> Iterator[int]:
+    return iter(track(starts, "pictures", console=Console(stderr=True), transient=True))

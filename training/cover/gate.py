@@ -1,0 +1,221 @@
+"""What says how sharp a picture is and where its object is: an engine as the gateway runs it, or a checkpoint."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.decode import Pixels
+from runtime.engine import Provider, open_engine
+from runtime.errors import ConfigError, EngineError, FrameError
+from runtime.heads import Clarity, Saliency, read_head
+from runtime.manifest import Head, HeadKind, Input
+from runtime.opencv import cv2
+from runtime.preprocess import Preprocessor, place
+from training.cover.run_facts import RunFacts, run_facts_of
+from training.metrics.segmentation import Probability
+from training.utility.gate import bare_name, is_engine
+
+BATCH = 16
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a gate says of one picture; None where it has no such head."""
+
+    clarity: float | None
+    """1 to 10."""
+    saliency: Probability | None
+    """(h, w) float32 in [0, 1], of the whole picture, corner to corner, at the gate's own size."""
+
+
+@dataclass(frozen=True)
+class CoverGate:
+    """A gate, opened."""
+
+    name: str
+    digest: str
+    """``sha256:...``; equal digests, equal answers."""
+    kinds: frozenset[HeadKind]
+    """Of its heads; one of ``clarity`` and ``saliency`` is among them."""
+    view: str
+    """What it sees of a picture, in words."""
+    data: str
+    """What it was trained on, in its maker's words."""
+    run: RunFacts | None
+    """Of a checkpoint beside its ``run.json``."""
+    judge: Callable[[Sequence[Pixels]], list[Judgement]]
+    """Pictures of any size, (height, width, 3) uint8 RGB; raises ``EngineError`` for answers outside the heads'
+    ranges."""
+
+
+def open_cover_gate(
+    path: Path, *, name: str, provider: Provider, threads: int, device: str = "cpu", tile_px: int | None = None
+) -> CoverGate:
+    """Open an engine (``.onnx``, ``.plan``, ``.engine``), or a checkpoint by its stem.
+
+    Args:
+        path: of either.
+        name: what tables call it.
+        provider: what ONNX Runtime runs on.
+        threads: cores that it uses on the CPU.
+        device: PyTorch's, of a checkpoint.
+        tile_px: for a network that takes pictures of any size: see ``FullFrame``.
+
+    Raises:
+        ConfigError: neither of the heads, no such checkpoint, or an input that shows a part of the picture only.
+        EngineError: the engine cannot be opened.
+    """
+    if is_engine(path):
+        return _engine_gate(path, name, provider, threads)
+    return _checkpoint_gate(path, name, threads, device, tile_px)
+
+
+def judgements(
+    name: str, heads: Sequence[Head], outputs: Arrays, maps: Callable[[int, Probability], Probability]
+) -> list[Judgement]:
+    """A batch's answers, held to their heads' ranges.
+
+    Args:
+        name: the gate's, for the error.
+        heads: of which clarity and saliency count.
+        outputs: by output's name, the batch first.
+        maps: from a sample's number and its map to that of the whole picture.
+
+    Raises:
+        EngineError: an answer is not finite, or not what its head can mean.
+    """
+    count = len(next(iter(outputs.values())))
+    try:
+        return [_judgement(heads, {key: rows[at] for key, rows in outputs.items()}, at, maps) for at in range(count)]
+    except FrameError as error:
+        raise EngineError(f"{name}: {error.detail}; it cannot be evaluated") from error
+
+
+def _judgement(
+    heads: Sequence[Head], rows: Arrays, at: int, maps: Callable[[int, Probability], Probability]
+) -> Judgement:
+    sharp = seen = None
+    for head in heads:
+        match read_head(head, rows[head.output]):
+            case Clarity(score=score):
+                sharp = score
+            case Saliency(map=levels):
+                seen = maps(at, levels.astype(np.float32) / np.float32(255))
+    return Judgement(sharp, seen)
+
+
+def digest_of(*contents: bytes) -> str:
+    """``sha256:`` of several files' content."""
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(content)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> CoverGate:
+    workers = ThreadPoolExecutor(threads)
+    engine = open_engine(path, provider=provider, workers=workers, threads=threads, max_batch=BATCH, in_flight=1)
+    manifest = engine.manifest
+    return CoverGate(
+        name,
+        digest_of(path.read_bytes(), manifest.model_dump_json().encode()),
+        _kinds(name, manifest.heads),
+        _view(manifest.inputs),
+        manifest.provenance.data,
+        None,
+        _Resized(name, manifest.inputs, manifest.heads, engine.infer),
+    )
+
+
+def _checkpoint_gate(stem: Path, name: str, threads: int, device: str, tile_px: int | None) -> CoverGate:
+    import torch  # noqa: PLC0415 - engines do without
+
+    from training.checkpoint import DESCRIPTION, checkpoint_file, load_checkpoint  # noqa: PLC0415
+    from training.cover.full_frame import FullFrame  # noqa: PLC0415
+
+    torch.set_num_threads(threads)
+    checkpoint = load_checkpoint(stem)
+    network, what = checkpoint.network.to(device), checkpoint.description
+    judge: Callable[[Sequence[Pixels]], list[Judgement]]
+
+    def infer(batches: Arrays) -> Arrays:
+        with torch.inference_mode():
+            pixels = [torch.from_numpy(batches[spec.name]).to(device).movedim(-1, -3).float() for spec in what.inputs]
+            return {key: value.float().cpu().numpy() for key, value in network(*pixels).items()}
+
+    if what.dynamic_size and len(what.inputs) == 1:
+        judge = frame = FullFrame(name, what.inputs[0].name, what.heads, infer, tile_px)
+        view = frame.view
+    else:
+        judge, view = _Resized(name, what.inputs, what.heads, infer), _view(what.inputs)
+    plain = stem.with_name(bare_name(stem))
+    text = checkpoint_file(plain, DESCRIPTION).read_bytes()  # it holds the weights' hash
+    digest = digest_of(text, str(tile_px if what.dynamic_size else None).encode())
+    kinds = _kinds(name, what.heads)
+    return CoverGate(name, digest, kinds, view, what.provenance.data, run_facts_of(plain), judge)
+
+
+def _kinds(name: str, heads: Sequence[Head]) -> frozenset[HeadKind]:
+    kinds: frozenset[HeadKind] = frozenset(head.kind for head in heads)
+    if not kinds & {"clarity", "saliency"}:
+        raise ConfigError(
+            f"{name} has neither a clarity nor a saliency head, only {', '.join(sorted(kinds))}; give a gate of covers"
+        )
+    return kinds
+
+
+def _view(inputs: Sequence[Input]) -> str:
+    return " and ".join(_look(spec) for spec in inputs)
+
+
+def _look(spec: Input) -> str:
+    size = f"{spec.height}x{spec.width} px"
+    return size if spec.patches is None else f"{spec.patches.rows}x{spec.patches.columns} patches of {size}"
+
+
+class _Resized:
+    """Shows pictures as the gateway does: through each input's preprocessing."""
+
+    def __init__(
+        self, name: str, inputs: Sequence[Input], heads: Sequence[Head], infer: Callable[[Arrays], Arrays]
+    ) -> None:
+        self._name, self._heads, self._infer = name, heads, infer
+        self._preprocessors = {spec.name: Preprocessor(spec) for spec in inputs}
+        self._whole = next((spec for spec in inputs if spec.patches is None), None)
+        if (
+            self._whole is not None
+            and self._whole.resize.fit == "crop"
+            and any(head.kind == "saliency" for head in heads)
+        ):
+            raise ConfigError(
+                f"{name}: its input {self._whole.name} is cropped (resize.fit), so its map misses parts of the "
+                "picture that the true mask has; give a gate that sees all of it (stretch or pad)"
+            )
+
+    def __call__(self, pictures: Sequence[Pixels]) -> list[Judgement]:
+        return [one for at in range(0, len(pictures), BATCH) for one in self._judge(pictures[at : at + BATCH])]
+
+    def _judge(self, pictures: Sequence[Pixels]) -> Iterator[Judgement]:
+        batches = {name: preprocessor.batch(len(pictures)) for name, preprocessor in self._preprocessors.items()}
+        for name, batch in batches.items():
+            for pixels, slot in zip(pictures, batch, strict=True):
+                self._preprocessors[name].fill(pixels, slot)
+        outputs = self._infer(batches)
+        yield from judgements(self._name, self._heads, outputs, lambda at, seen: self._unfitted(pictures[at], seen))
+
+    def _unfitted(self, pixels: Pixels, seen: Probability) -> Probability:
+        """The part of the map that shows the picture, without the padding."""
+        spec = self._whole
+        if spec is None or spec.resize.fit == "stretch":
+            return seen
+        lies = place(spec.resize, (pixels.shape[0], pixels.shape[1]), (spec.height, spec.width))
+        wide = cv2.resize(seen, (spec.width, spec.height), interpolation=cv2.INTER_LINEAR)
+        top, left = lies.inner_top, lies.inner_left
+        return np.asarray(wide[top : top + lies.inner_height, left : left + lies.inner_width], np.float32)
