@@ -185,10 +185,10 @@ def check_signature(session: ort.InferenceSession, manifest: Manifest, path: Pat
     for spec in manifest.inputs:
         tensor = inputs[spec.name]
         fixed = [size if isinstance(size, int) else None for size in tensor.shape[1:]]
-        fits = len(fixed) == 3 and all(has in (None, said) for has, said in zip(fixed, spec.shape, strict=True))
+        fits = len(fixed) == len(spec.shape) and all(map(_may_be, fixed, spec.shape))
         if tensor.type != TENSOR_TYPES[spec.dtype] or not fits:
             raise EngineError(
-                f"{path}: the manifest's input {spec.name!r} is {spec.dtype} (batch, {spec.shape}), the graph's is "
+                f"{path}: the manifest's input {spec.name!r} is {spec.dtype} {('batch', *spec.shape)}, the graph's is "
                 f"{tensor.type} {tensor.shape}"
             )
         if isinstance(tensor.shape[0], int):
@@ -196,3 +196,7 @@ def check_signature(session: ort.InferenceSession, manifest: Manifest, path: Pat
     for head in manifest.heads:
         if head.output not in outputs:
             raise EngineError(f"{path}: no output {head.output!r} for head {head.kind}; there are {sorted(outputs)}")
+
+
+def _may_be(fixed: int | None, said: int) -> bool:
+    return fixed in {None, said}

@@ -82,9 +82,11 @@ class Slots:
         Returns:
             How many samples it has.
         """
-        size = len(next(iter(inputs.values())))
-        if size > self.max_batch:
-            raise ValueError(f"a batch of {size} does not fit into a slot of {self.max_batch}")
+        if inputs.keys() != slot.host_inputs.keys():  # the slot holds an earlier batch's
+            raise ValueError(f"the inputs {sorted(slot.host_inputs)} are due, not {sorted(inputs)}")
+        [size, *others] = {len(array) for array in inputs.values()}
+        if others or size > self.max_batch:
+            raise ValueError(f"batches of {[size, *others]} do not fit into a slot of {self.max_batch}")
         for name, array in inputs.items():
             host = slot.host_inputs[name][:size]
             np.copyto(host, array, casting="no")

@@ -238,6 +238,14 @@ def make_plan(
         plan: replaces fields of the manifest's ``plan``.
     """
     onnx = make_engine(path.with_suffix(".onnx"), *kinds, spec=spec, fault=fault)
+    said = manifest or fitting_manifest(path.stem, kinds or ("utility",), spec)
+    return plan_of(onnx, path, said, batches=batches, content=content, **plan)
+
+
+def plan_of(
+    onnx: Path, path: Path, said: Manifest, *, batches: Batches = (1, 4, 8), content: bytes | None = None, **plan: Any
+) -> Path:
+    """As ``make_plan``, of an ONNX file that is there, with the manifest ``said``."""
     if content is None:
         content = MAGIC + json.dumps(batches).encode() + b"\n" + onnx.read_bytes()
     fields: dict[str, Any] = {
@@ -251,7 +259,6 @@ def make_plan(
         "sha256": hashlib.sha256(content).hexdigest(),
         "onnx_sha256": hashlib.sha256(onnx.read_bytes()).hexdigest(),
     }
-    said = manifest or fitting_manifest(path.stem, kinds or ("utility",), spec)
     said = said.model_copy(update={"plan": Plan(**{**fields, **plan})})
     path.write_bytes(content)
     path.with_suffix(".json").write_text(said.model_dump_json())

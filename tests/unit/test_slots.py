@@ -79,7 +79,7 @@ def test_a_batch_that_is_too_large() -> None:
     """It would be written over its neighbour."""
     slots = make_slots(FakeDevice(), max_batch=2)
 
-    with slots.take() as slot, pytest.raises(ValueError, match="a batch of 3 does not fit into a slot of 2"):
+    with slots.take() as slot, pytest.raises(ValueError, match=r"batches of \[3\] do not fit into a slot of 2"):
         slots.upload(slot, batch(3))
 
 
