@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from export.graph import outputs
 from export.manifest import attach_manifest, weights_digest
 from runtime.errors import ConfigError, EngineError
-from runtime.manifest import Head, Input, Manifest, SaliencyHead
+from runtime.manifest import Head, Input, Manifest, SaliencyHead, whole_picture
 from training.checkpoint import Checkpoint, Description
 
 OPSET = 20
@@ -73,7 +73,7 @@ def sized_inputs(description: Description, size: tuple[int, int] | None, dynamic
     Raises:
         ConfigError: the network does not take pictures of another size, or its map's size would be open.
     """
-    own = description.whole
+    own = whole_picture(description.inputs)
     if own is None and (size or dynamic_size):
         raise ConfigError(f"{_option(size, dynamic_size)}: {description.name} sees patches alone: leave the option out")
     if own is None:

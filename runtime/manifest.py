@@ -258,6 +258,11 @@ def check_inputs_and_heads(inputs: Sequence[Input], heads: Sequence[Head]) -> No
         raise ValueError("a saliency head needs an input that shows the whole picture: its map is of that")
 
 
+def whole_picture(inputs: Sequence[Input]) -> Input | None:
+    """The input that shows the whole picture; None where all show patches."""
+    return next((spec for spec in inputs if spec.patches is None), None)
+
+
 def parse_manifest(text: str, source: str) -> Manifest:
     """Read a manifest's JSON.
 

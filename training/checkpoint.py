@@ -53,11 +53,6 @@ class Description(BaseModel):
         check_inputs_and_heads(self.inputs, self.heads)
         return self
 
-    @property
-    def whole(self) -> Input | None:
-        """The input that shows the whole picture, where there is one."""
-        return next((spec for spec in self.inputs if spec.patches is None), None)
-
 
 class _File(Description):
     format: Literal["framegate/checkpoint/2"] = "framegate/checkpoint/2"
