@@ -50,7 +50,7 @@ def open_anchor(path: Path, *, name: str, threads: int) -> CoverGate:
         digest_of(content),
         frozenset({"saliency"}),
         f"{height}x{width} px",
-        "as published",
+        "what its publisher says",
         None,
         _Anchor(session, height, width),
     )

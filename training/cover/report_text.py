@@ -1,0 +1,126 @@
+"""A report of covers as Markdown: what was judged, the measures, blur by blur, costs, and the paper's tables."""
+
+import math
+from collections.abc import Iterator
+
+from training.cover.evaluation import ALL, FOREGROUND, GATED
+from training.cover.markdown import DASH, number, table, with_interval
+from training.cover.measures import LevelMeasures, Pairs
+from training.cover.report import Judged, Report
+from training.cover.tables import tables
+
+DEFINITIONS = (
+    "- LCC: Pearson's correlation of clarity with the true score, no curve fitted; in brackets 95 % intervals "
+    "(bootstrap over source pictures).",
+    f"- A pixel is foreground from a probability of {FOREGROUND:g} on, at the label's size: the map is resized "
+    "(bilinear), the label never; pixels that the label ignores count nowhere.",
+    "- IoU: of the foreground, over the pixels of all pictures. Mean image IoU: of the foreground, each picture "
+    "counting the same, 1 where neither mask has any. Two classes: mean of background's and foreground's, over all "
+    "pixels.",
+    "- Proportion: mean absolute error of the object's share of the picture, in points.",
+    "- F: beta² = 0.3, at 256 thresholds of the 8-bit map. The curve is averaged over the pictures that hold an "
+    "object; max is its highest point, mean the mean of its points. Adaptive: at twice each map's mean. MAE: of the "
+    "probabilities, mean over pictures.",
+    "- Below the sharp one: share of pictures that score lower under the blur than without; equal is not lower.",
+)
+_RULES = {
+    "source": "by source: no picture of the test side has a copy on the training side",
+    "image": "**by image, as in the paper: blurred copies of one picture are on both sides**",
+    "train": "all for training",
+    "test": "all for testing",
+    "given": "as the data set has it",
+}
+
+
+def markdown(report: Report) -> Iterator[str]:
+    """The report's lines."""
+    yield f"# Covers: {report.selection.chosen.name}, {_split(report)}"
+    yield from ("", *_facts(report))
+    for which in (ALL, GATED):
+        yield from ("", f"## {which[0].upper()}{which[1:]}", "", *_measures(report, which))
+    for one in report.judged:
+        yield from ("", f"## Blur by blur: {one.gate.name}", "", *_levels(one))
+    if any(one.cost for one in report.judged):
+        yield from ("", "## Time", "", *_costs(report))
+    if report.trained:
+        yield from ("", "## The paper's tables", *tables(report.trained))
+    for one in report.judged:
+        if one.panels:
+            yield from ("", f"## Examples: {one.gate.name}", "", f"![{one.panels}]({one.panels})")
+    yield from ("", "## What the numbers mean", "", *DEFINITIONS)
+
+
+def _split(report: Report) -> str:
+    split = report.selection.split
+    return "all samples" if split == "all" else f"{split} split"
+
+
+def _facts(report: Report) -> Iterator[str]:
+    selection, chosen = report.selection, report.selection.chosen
+    sources = len({one.source for one in chosen.samples})
+    every = "" if selection.every == 1 else f" (every {selection.every}th source)"
+    yield f"- Set `{chosen.name}` ({chosen.digest}): {len(chosen)} samples of {sources} pictures{every}"
+    if chosen.header.proxy:
+        yield "- **A proxy**: it stands in for a set that cannot be had; no number here is about that"
+    yield f"- Split: {_RULES[chosen.header.split]}"
+    yield f"- Levels of blur: {', '.join(map(str, selection.levels))}"
+    for one in report.judged:
+        role = "Anchor" if one.anchor else "Gate"
+        yield f"- {role} `{one.gate.name}` ({one.gate.digest}): sees {one.gate.view}. It learned from: {one.gate.data}"
+        if selection.split != "test" and chosen.digest in one.gate.data:
+            yield "  - **Pictures that it was trained on are among these: its numbers do not hold for others**"
+
+
+def _measures(report: Report, which: str) -> Iterator[str]:
+    heads = ["", "samples", "LCC", "IoU", "mean image IoU", "two classes", "proportion, points"]
+    heads += ["MAE", "max F", "mean F", "adaptive F"]
+    yield from table(heads, [_row(one, which) for one in report.judged])
+
+
+def _row(one: Judged, which: str) -> list[str]:
+    own = one.measures[which]
+    numbers = (own.mean_image_iou, own.two_class_miou, own.proportion_error, own.mae)
+    return [
+        one.gate.name,
+        str(own.samples),
+        with_interval(own.lcc, own.lcc_interval),
+        with_interval(own.foreground_iou, own.foreground_iou_interval),
+        *(number(value) for value in (*numbers, own.max_f, own.mean_f, own.adaptive_f)),
+    ]
+
+
+def _levels(one: Judged) -> Iterator[str]:
+    below = {pairs.sigma_px: pairs for pairs in one.pairs}
+    heads = ["level", "sigma, px", "true score", "samples", "clarity", "below the sharp one"]
+    rows = [_level(level, below.pop(level.sigma_px, None)) for level in one.levels]
+    further = [
+        [DASH, f"{sigma:g}", DASH, str(own.pictures), DASH, _below(own), *[DASH] * 3] for sigma, own in below.items()
+    ]
+    yield from table([*heads, "IoU", "mean image IoU", "proportion, points"], [*rows, *further])
+
+
+def _level(level: LevelMeasures, pairs: Pairs | None) -> list[str]:
+    clarity = DASH if math.isnan(level.clarity) else f"{level.clarity:.2f} ± {level.clarity_spread:.2f}"
+    own = (level.foreground_iou, level.mean_image_iou, level.proportion_error)
+    what = [str(level.level), f"{level.sigma_px:g}", number(level.score), str(level.samples)]
+    return [*what, clarity, _below(pairs), *map(number, own)]
+
+
+def _below(pairs: Pairs | None) -> str:
+    return DASH if pairs is None or not pairs.pictures else f"{100 * pairs.below:.1f} % of {pairs.pictures}"
+
+
+def _costs(report: Report) -> Iterator[str]:
+    timed = {one.gate.name: one.cost for one in report.judged if one.cost}
+    named = [one.gate.name for one in report.judged if one.anchor] or list(timed)[:1]
+    base = timed[named[0]].median_ms
+    heads = ["", "median, ms a picture", f"of {named[0]}'s"]
+    yield from table(
+        heads, [[name, f"{own.median_ms:.1f}", f"{own.median_ms / base:.3f}"] for name, own in timed.items()]
+    )
+    pictures = next(iter(timed.values())).pictures
+    yield ""
+    yield (
+        f"One thread, a picture at a time, from its pixels to the answers; {pictures} pictures, the gates in turn; "
+        f"provider: {report.provider}."
+    )
