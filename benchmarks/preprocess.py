@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.frames import PHOTOS, load_frames
 from benchmarks.report import print_table, write_json
 from runtime.decode import Decoder
-from runtime.manifest import Input, Resize
+from runtime.manifest import Input, Patches, Resize
 from runtime.opencv import cv2
 from runtime.preprocess import Preprocessor
 
@@ -26,7 +26,9 @@ Contender = Callable[[int], object]
 """Does its work on picture i."""
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-STAGES = ("decode", "uint8", "float32", "whole uint8", "whole float32")
+PATCHES = Input(name="patches", height=64, width=64, patches=Patches(rows=4, columns=5))
+"""A second view at the pictures' own resolution (``docs/resize.md``)."""
+STAGES = ("decode", "uint8", "float32", "whole uint8", "whole float32", "patches")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -116,6 +118,8 @@ class Bench:
         """The contenders of one stage, by name; the baseline is among them."""
         if name == "decode":
             return self._decoders()
+        if name == "patches":
+            return self._views()
         dtype = name.removeprefix("whole ")
         naive = _naive_uint8 if dtype == "uint8" else _naive_float
         whole = name.startswith("whole")
@@ -151,6 +155,24 @@ class Bench:
             "fused, scaled decode": lambda i: scaled.fill(
                 self.decoder.decode(self.values[i], scaled.least).pixels, slot
             ),
+        }
+
+    def _views(self) -> dict[str, Contender]:
+        """What patches cost beside the view of the whole picture, of the same pixels and with their decoding."""
+        whole, slot = self._filler("uint8")
+        patches = Preprocessor(PATCHES)
+        parts = patches.batch(1)[0]
+
+        def both(picture: int) -> None:
+            pixels = self.decoder.decode(self.values[picture]).pixels
+            whole.fill(pixels, slot)
+            patches.fill(pixels, parts)
+
+        return {
+            "JPEG to one view": lambda i: whole.fill(self.decoder.decode(self.values[i]).pixels, slot),
+            "JPEG to both": both,
+            "pixels to the whole view": lambda _: whole.fill(self.pixels[0], slot),
+            "pixels to 4 x 5 patches": lambda _: patches.fill(self.pixels[0], parts),
         }
 
     def _filler(self, dtype: str, **resize: Any) -> tuple[Preprocessor, NDArray[Any]]:

@@ -9,8 +9,27 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from runtime.errors import EngineError
-from runtime.manifest import Input, Manifest, Provenance, QualityHead, Resize, UtilityHead, parse_manifest
+from runtime.manifest import (
+    ClarityHead,
+    Input,
+    Manifest,
+    Patches,
+    Provenance,
+    QualityHead,
+    Resize,
+    SaliencyHead,
+    UtilityHead,
+    head_shape,
+    head_threshold,
+    parse_manifest,
+)
 from tests.engines import fitting_manifest
+from tests.two_views import CLARITY, FRAMES, PATCHES, SALIENCY, two_views
+
+
+def named_frames(spec: Input) -> Input:
+    return spec.model_copy(update={"name": "frames"})
+
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 channels = st.tuples(finite, finite, finite)
@@ -38,16 +57,26 @@ inputs = st.one_of(
         std=deviations,
     ),
 )
+patched = st.builds(
+    Input,
+    name=st.text(min_size=1).filter(lambda name: name != "frames"),
+    height=sizes,
+    width=sizes,
+    resize=st.builds(Resize, scaled_decode=st.booleans()),
+    patches=st.builds(Patches, rows=st.integers(1, 64), columns=st.integers(1, 64), least_side=sizes),
+)
 utility = st.builds(UtilityHead, output=st.text(), threshold=st.floats(0, 1))
 quality = st.builds(QualityHead, output=st.text(), threshold=st.floats(1, 5))
+clarity = st.builds(ClarityHead, output=st.text(), threshold=st.one_of(st.none(), st.floats(1, 10)))
+saliency = st.builds(SaliencyHead, output=st.text(), height=sizes, width=sizes)
 manifests = st.builds(
     Manifest,
     name=st.text(),
     version=st.text(),
     digest=st.from_regex(r"\Asha256:[0-9a-f]{64}\Z"),
     precision=st.sampled_from(["fp32", "fp16", "int8"]),
-    inputs=st.tuples(inputs),
-    heads=st.one_of(st.tuples(utility), st.tuples(quality), st.tuples(utility, quality)),
+    inputs=st.one_of(st.tuples(inputs), st.tuples(inputs.map(named_frames), patched)),
+    heads=st.one_of(st.tuples(utility), st.tuples(quality), st.tuples(utility, quality), st.tuples(clarity, saliency)),
     provenance=st.builds(
         Provenance,
         data=st.text(),
@@ -98,6 +127,9 @@ def changed(path: str, value: Any) -> str:
         ("inputs.0.color", "YUV"),
         ("inputs.0.resize.fit", "squash"),
         ("inputs.0.resize.pad_value", 256),
+        ("inputs.0.patches", {"rows": 0, "columns": 5}),
+        ("inputs.0.patches", {"rows": 4, "columns": 65}),
+        ("inputs.0.patches", {"rows": 4, "columns": 5, "least_side": 0}),
         ("heads.0.threshold", 1.01),
         ("heads.0.threshold", float("nan")),
         ("heads.1.threshold", 0.5),
@@ -135,7 +167,7 @@ def test_every_wrong_field_is_named_at_once() -> None:
 
 def test_an_unknown_kind_of_head_is_refused() -> None:
     """The kinds that are known stand in the text."""
-    with pytest.raises(EngineError, match="'utility', 'quality'"):
+    with pytest.raises(EngineError, match="'utility', 'quality', 'clarity', 'saliency'"):
         parse_manifest(changed("heads.0.kind", "beauty"), "x.onnx")
 
 
@@ -179,3 +211,47 @@ def test_a_sample_has_the_layouts_shape() -> None:
     """Height and width are never mistaken for one another."""
     assert Input(name="x", height=3, width=5).shape == (3, 5, 3)
     assert Input(name="x", height=4, width=5, layout="NCHW").shape == (3, 4, 5)
+
+
+def test_a_sample_of_patches_has_their_number_first() -> None:
+    """Row by row, each of the input's height and width, in either layout."""
+    grid = Patches(rows=4, columns=5)
+
+    assert Input(name="x", height=3, width=7, patches=grid).shape == (20, 3, 7, 3)
+    assert Input(name="x", height=4, width=7, layout="NCHW", patches=grid).shape == (20, 3, 4, 7)
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_patches_are_cut_not_fitted(fit: Any) -> None:
+    """A fit that would change nothing is refused, so that nobody counts on it."""
+    with pytest.raises(ValidationError, match=r"leave out resize\.fit"):
+        Input(name="x", height=8, width=8, resize=Resize(fit=fit), patches=Patches(rows=1, columns=1))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "text"),
+    [
+        ((FRAMES, PATCHES, PATCHES), "name one twice"),
+        ((FRAMES, FRAMES.model_copy(update={"name": "more"})), "one at most shows the whole picture"),
+        ((PATCHES,), "a saliency head needs an input that shows the whole picture"),
+    ],
+    ids=["the same name", "two whole pictures", "a map of patches"],
+)
+def test_inputs_that_do_not_go_together(inputs: tuple[Input, ...], text: str) -> None:
+    """Each name once, one whole picture, and a map only of that."""
+    with pytest.raises(ValidationError, match=text):
+        two_views("two", inputs=inputs)
+
+
+def test_patches_alone_are_an_engines_input_too() -> None:
+    """A clarity needs no whole picture."""
+    assert two_views("two", inputs=(PATCHES,), heads=(CLARITY,)).inputs == (PATCHES,)
+
+
+def test_what_a_head_answers_and_is_held_to() -> None:
+    """A frame's output by its head; a map has no threshold, a clarity may have none."""
+    heads = (UtilityHead(output="u", threshold=0.5), QualityHead(output="q", threshold=3), CLARITY, SALIENCY)
+
+    assert [head_shape(head) for head in heads] == [(), (5,), (), (24, 32)]
+    assert [head_threshold(head) for head in heads] == [0.5, 3, None, None]
+    assert head_threshold(ClarityHead(output="c", threshold=4)) == 4
