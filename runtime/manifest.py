@@ -77,7 +77,7 @@ class Input(_Part):
     resize: Resize = Resize()
     patches: Patches | None = None
     """None: the input shows the whole picture. Else patches of it, each of ``height`` x ``width`` pixels; of ``resize``
-    only ``scaled_decode`` counts."""
+    only ``scaled_decode`` may be given."""
     mean: Channels | None = None
     """Per channel, in the order of ``color``, on the scale 0..255: value = (pixel - mean) / std."""
     std: Channels | None = None
@@ -94,8 +94,8 @@ class Input(_Part):
 
     @model_validator(mode="after")
     def _patches_are_not_resized(self) -> "Input":
-        if self.patches is not None and self.resize.fit != "stretch":
-            raise ValueError("patches are cut out, not fitted in: leave out resize.fit")
+        if self.patches is not None and self.resize != Resize(scaled_decode=self.resize.scaled_decode):
+            raise ValueError("patches are cut out, not resized: leave out all of resize but scaled_decode")
         return self
 
     @property
@@ -183,13 +183,13 @@ class Tolerances(_Part):
     """
 
     difference: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The largest difference of any score of any picture."""
+    """The largest difference of any score of any picture; of a map, the mean over its pixels."""
     rank_correlation: Annotated[float, Field(ge=-1, le=1)] | None = None
     """Spearman's, at least."""
     flips: Annotated[float, Field(ge=0, le=1)] | None = None
     """The largest share of pictures that fall on the other side of the head's threshold."""
     mask_iou: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Of an output that is a map: the mean intersection over union of its masks, at least."""
+    """Of an output that is a map: the mean over pictures of its masks' intersection over union, at least."""
 
 
 class Plan(_Part):

@@ -221,11 +221,11 @@ def test_a_sample_of_patches_has_their_number_first() -> None:
     assert Input(name="x", height=4, width=7, layout="NCHW", patches=grid).shape == (20, 3, 4, 7)
 
 
-@pytest.mark.parametrize("fit", ["crop", "pad"])
-def test_patches_are_cut_not_fitted(fit: Any) -> None:
-    """A fit that would change nothing is refused, so that nobody counts on it."""
-    with pytest.raises(ValidationError, match=r"leave out resize\.fit"):
-        Input(name="x", height=8, width=8, resize=Resize(fit=fit), patches=Patches(rows=1, columns=1))
+@pytest.mark.parametrize("resize", [{"fit": "crop"}, {"fit": "pad"}, {"halve": False}, {"pad_value": 0}])
+def test_patches_are_cut_not_resized(resize: dict[str, Any]) -> None:
+    """What would change nothing is refused, so that nobody counts on it."""
+    with pytest.raises(ValidationError, match="leave out all of resize but scaled_decode"):
+        Input(name="x", height=8, width=8, resize=Resize(**resize), patches=Patches(rows=1, columns=1))
 
 
 @pytest.mark.parametrize(
