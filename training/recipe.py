@@ -25,11 +25,13 @@ class Recipe(BaseModel):
     """Whether biases and normalisations decay, too, as PyTorch does it of itself."""
     batch_size: Annotated[int, Field(ge=1)] = 128
     epochs: Positive = 10.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "polynomial"] = "constant"
     warmup: Share = 0.0
     """Share of the steps in which the rate climbs to its full height."""
     last_rate: Share = 0.0
-    """What a cosine ends at, as a part of the full rate."""
+    """What a cosine or a polynomial ends at, as a part of the full rate."""
+    power: Positive = 1.0
+    """Of the polynomial: the rate falls with (1 - share of the steps that are done) to this power."""
     clip_norm: Positive | None = None
     """Largest norm of all gradients together."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0

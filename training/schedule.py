@@ -16,7 +16,8 @@ def rate_share(recipe: Recipe, step: int, steps: int) -> float:
     if recipe.schedule == "constant":
         return 1.0
     done = (step - warmup) / max(1, steps - warmup)
-    return recipe.last_rate + (1 - recipe.last_rate) * (1 + math.cos(math.pi * done)) / 2
+    left = (1 - done) ** recipe.power if recipe.schedule == "polynomial" else (1 + math.cos(math.pi * done)) / 2
+    return recipe.last_rate + (1 - recipe.last_rate) * left
 
 
 def mean_decay(recipe: Recipe, step: int) -> float:

@@ -16,7 +16,7 @@ from runtime.errors import ConfigError
 from tests.training.small_labels import PHOTOS, small_labels
 from training import allocator, commit
 from training.__main__ import main
-from training.commands.train import read_recipe
+from training.commands.fitting import read_recipe
 from training.lock import only_writer
 from training.run_record import FILE, RunRecord, begin_run, finish_run
 from training.utility.recipes import RECIPES
@@ -35,13 +35,15 @@ def test_the_papers_recipe_is_the_papers() -> None:
 
 
 def test_a_recipe_is_a_preset_or_a_file_with_changes(tmp_path: Path) -> None:
-    changed = read_recipe("distilled", ["learning_rate=0.5", "target=majority", "flip=false", "clip_norm=null"], 2.5)
+    changed = read_recipe(
+        RECIPES, "distilled", ["learning_rate=0.5", "target=majority", "flip=false", "clip_norm=null"], 2.5
+    )
     assert (changed.learning_rate, changed.target, changed.flip, changed.clip_norm) == (0.5, "majority", False, None)
     assert changed.epochs == 2.5
     assert changed.batch_size == RECIPES["distilled"].batch_size
 
     (tmp_path / "own.json").write_text(changed.model_dump_json())
-    assert read_recipe(str(tmp_path / "own.json"), [], None) == changed
+    assert read_recipe(RECIPES, str(tmp_path / "own.json"), [], None) == changed
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_a_recipe_is_a_preset_or_a_file_with_changes(tmp_path: Path) -> None:
 )
 def test_what_a_recipe_does_not_have_is_named(name: str, changes: list[str], fault: str) -> None:
     with pytest.raises(ConfigError, match=fault):
-        read_recipe(name, changes, None)
+        read_recipe(RECIPES, name, changes, None)
 
 
 def test_a_run_is_gone_on_with_under_the_same_request_only(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Networks in PyTorch: the code that a checkpoint's weights are loaded into.
 
-A network's ``forward`` takes pixels (batch, 3, height, width), float, RGB, 0..255, and gives a dict of named
+A network's ``forward`` takes pixels (batch, 3, height, width), float, RGB, 0..255, patches of them as (batch, patches,
+3, height, width), one tensor for each input of its checkpoint, and gives a dict of named
 outputs, each with the batch first and in its head's final range: normalisation, softmax and scaling are inside.
 """
 
@@ -9,10 +10,14 @@ from collections.abc import Callable
 from torch import nn
 
 from training.models.confidence import efficientnet_lite0_confidence
+from training.models.cover_deeplab import cover_deeplab
+from training.models.cover_light import cover_light
 from training.models.resnet import resnet18_utility
 from training.models.utility import efficientnet_lite0_utility
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "cover-deeplab": cover_deeplab,
+    "cover-light": cover_light,
     "efficientnet-lite0-confidence": efficientnet_lite0_confidence,
     "efficientnet-lite0-utility": efficientnet_lite0_utility,
     "resnet18-utility": resnet18_utility,

@@ -1,8 +1,8 @@
 """Depthwise convolution whose backward pass is quick on CPUs in bfloat16.
 
-oneDNN's own backward pass in bfloat16 is slow in two places: the input's gradient of a stride of 2, and the weights'
-gradient of kernels wider than 3. Both are made here of convolutions that have quick kernels: the gradients are the
-same up to rounding.
+oneDNN's own backward pass in bfloat16 is slow in three places: the input's gradient of a stride of 2, the weights'
+gradient of kernels wider than 3, and both of a dilation. They are made here of convolutions that have quick kernels,
+and of products: the gradients are the same up to rounding.
 """
 
 from typing import Any
@@ -25,18 +25,28 @@ class DepthwiseConv(nn.Conv2d):  # type: ignore[misc] # torch is untyped where o
     """
 
     def __init__(
-        self, channels: int, kernel: int, *, stride: int = 1, padding: int = 0, bias: bool = True, same: bool = False
+        self,
+        channels: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        bias: bool = True,
+        same: bool = False,
     ) -> None:
-        super().__init__(channels, channels, kernel, stride, padding, groups=channels, bias=bias)
+        if dilation > 1 and (stride > 1 or same):
+            raise ValueError(f"a dilation of {dilation} goes with a stride of 1 and even padding")
+        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=bias)
         self.same = same
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(batch, channels, height, width) -> the same, smaller by ``stride``."""
         padding = self._padding(*pixels.shape[-2:])
         if self.training:
-            return Depthwise.apply(pixels, self.weight, self.bias, self.stride[0], padding)
+            return Depthwise.apply(pixels, self.weight, self.bias, self.stride[0], padding, self.dilation[0])
         padded, margin = _pad(pixels, padding)
-        return functional.conv2d(padded, self.weight, self.bias, self.stride, margin, groups=self.groups)
+        return functional.conv2d(padded, self.weight, self.bias, self.stride, margin, self.dilation, self.groups)
 
     def _padding(self, height: int, width: int) -> Padding:
         kernel, stride, even = self.kernel_size[0], self.stride[0], self.padding[0]
@@ -62,7 +72,13 @@ class Depthwise(torch.autograd.Function):  # type: ignore[misc] # as above
 
     @staticmethod
     def forward(
-        context: Any, pixels: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: Padding
+        context: Any,
+        pixels: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: int,
+        padding: Padding,
+        dilation: int,
     ) -> Tensor:
         """Under autocast on a CPU all is in its type, else in that of ``pixels``."""
         if torch.is_autocast_enabled("cpu") and pixels.device.type == "cpu":
@@ -72,21 +88,30 @@ class Depthwise(torch.autograd.Function):  # type: ignore[misc] # as above
         padded, margin = _pad(pixels, padding)
         context.save_for_backward(padded, weight)
         context.size, context.stride, context.padding, context.margin = pixels.shape, stride, padding, margin
-        return functional.conv2d(padded, weight, bias, stride, margin, groups=len(weight))
+        context.dilation = dilation
+        return functional.conv2d(padded, weight, bias, stride, margin, dilation, len(weight))
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+    def backward(
+        context: Any, gradient: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None, None]:
         """In the forward pass's type; autograd casts to the parameters'."""
         padded, weight = context.saved_tensors
         gradient = gradient.to(padded.dtype).contiguous(memory_format=torch.channels_last)
         pixels_wanted, weight_wanted, bias_wanted = context.needs_input_grad[:3]
-        return (
-            input_gradient(gradient, weight, context.size, context.stride, context.padding) if pixels_wanted else None,
-            weight_gradient(gradient, padded, weight, context.stride, context.margin) if weight_wanted else None,
-            gradient.sum((0, 2, 3)) if bias_wanted else None,
-            None,
-            None,
-        )
+        if context.dilation > 1:
+            to_pixels = dilated_input_gradient(gradient, weight, context.margin, context.dilation)
+            to_weight = dilated_weight_gradient(gradient, padded, weight, context.margin, context.dilation)
+        else:
+            to_pixels = (
+                input_gradient(gradient, weight, context.size, context.stride, context.padding)
+                if pixels_wanted
+                else None
+            )
+            to_weight = (
+                weight_gradient(gradient, padded, weight, context.stride, context.margin) if weight_wanted else None
+            )
+        return to_pixels, to_weight, gradient.sum((0, 2, 3)) if bias_wanted else None, None, None, None
 
 
 def input_gradient(gradient: Tensor, weight: Tensor, size: torch.Size, stride: int, padding: Padding) -> Tensor:
@@ -115,6 +140,25 @@ def input_gradient(gradient: Tensor, weight: Tensor, size: torch.Size, stride: i
                 place.zero_()  # pixels that no output saw
             place[:, :, :height, :width] = met[:, :, :height, :width]
     return found
+
+
+def dilated_input_gradient(gradient: Tensor, weight: Tensor, margin: int, dilation: int) -> Tensor:
+    """``input_gradient`` of a stride of 1 and a dilation: a convolution with the mirrored kernel, as much dilated."""
+    reach = dilation * (weight.shape[-1] - 1)
+    return functional.conv2d(gradient, weight.flip(2, 3), None, 1, reach - margin, dilation, len(weight))
+
+
+def dilated_weight_gradient(gradient: Tensor, pixels: Tensor, weight: Tensor, margin: int, dilation: int) -> Tensor:
+    """``weight_gradient`` of a stride of 1 and a dilation: for each tap, the pixels that it met by the gradient."""
+    kernel = weight.shape[-1]
+    height, width = gradient.shape[2:]
+    padded = _channels_last(functional.pad(pixels, (margin,) * 4))
+    taps = [
+        (padded[:, :, row : row + height, column : column + width] * gradient).sum((0, 2, 3))
+        for row in range(0, kernel * dilation, dilation)
+        for column in range(0, kernel * dilation, dilation)
+    ]
+    return torch.stack(taps, dim=1).reshape(weight.shape)
 
 
 def weight_gradient(gradient: Tensor, padded: Tensor, weight: Tensor, stride: int, margin: int) -> Tensor:

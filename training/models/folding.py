@@ -59,6 +59,7 @@ def _quick(slow: nn.Conv2d) -> DepthwiseConv:
         slow.kernel_size[0],
         stride=slow.stride[0],
         padding=slow.padding[0],
+        dilation=slow.dilation[0],
         bias=slow.bias is not None,
         same=type(slow).__name__ == "Conv2dSame",  # timm's
     )

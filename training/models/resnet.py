@@ -63,7 +63,7 @@ def load_resnet18(network: ResNetUtility, path: Path | None) -> None:
     Raises:
         ConfigError: they cannot be had, or are another network's.
     """
-    weights = _published() if path is None else _read(path)
+    weights = _published() if path is None else read_weights(path)
     kept = {name: value for name, value in weights.items() if not name.startswith(_LAST)}
     own = {name: value for name, value in network.network.state_dict().items() if name.startswith(_LAST)}
     try:
@@ -86,7 +86,12 @@ def _published() -> Mapping[str, Tensor]:
     return weights
 
 
-def _read(path: Path) -> Mapping[str, Tensor]:
+def read_weights(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a state dict's file, by name.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds something else.
+    """
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:

@@ -1,0 +1,176 @@
+"""What the commands that fit a network share: their options, and the way of a run from its record to its end."""
+
+import argparse
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from runtime.errors import ConfigError
+from runtime.faults import faults_of
+from training.commands.arguments import natural, positive
+from training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from training.run_record import RunRecord
+    from training.trainer import Trainer
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+KEPT_NAMES = ("run", "snapshot")
+"""Of the run's own files."""
+
+
+def add_recipe(parser: argparse.ArgumentParser, recipes: Mapping[str, Recipe], default: str | None) -> None:
+    """Which recipe, what of it is changed, and how long; without a default, the command says which."""
+    chosen = f" ({default})" if default else ""
+    parser.add_argument("--recipe", default=default, help=f"{', '.join(recipes)}, or a JSON file of one{chosen}")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="numbers of the recipe to change: learning_rate=0.02",
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=float, help="default: the recipe's")
+    length.add_argument("--steps", type=positive, help="batches, instead of epochs")
+
+
+def add_run(parser: argparse.ArgumentParser, name: str) -> None:
+    """What every run is told: how it computes, and where its files go."""
+    parser.add_argument("--seed", type=natural, default=0, help="of all that is random (%(default)s)")
+    parser.add_argument("--threads", type=positive, default=2, help="of the fit, and as many of reading (%(default)s)")
+    parser.add_argument("--device", default="cpu", help="PyTorch's name of it (%(default)s)")
+    parser.add_argument("--validate", type=positive, default=2000, metavar="COUNT", help="samples (%(default)s)")
+    parser.add_argument("--validate-every", type=positive, metavar="STEPS", help="default: an epoch")
+    parser.add_argument("--snapshot-every", type=positive, default=200, metavar="STEPS", help="%(default)s")
+    parser.add_argument("--name", default=name, help="of the checkpoint and its files (%(default)s)")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="for checkpoint, log and curves")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in it")
+
+
+def read_recipe(recipes: Mapping[str, AnyRecipe], name: str, changes: list[str], epochs: float | None) -> AnyRecipe:
+    """A recipe by its name or from a JSON file, with changes.
+
+    Raises:
+        ConfigError: there is no such recipe, or it does not have what is to be changed.
+    """
+    from pydantic import ValidationError
+    from pydantic_core import from_json
+
+    path = Path(name)
+    if name not in recipes and not path.is_file():
+        raise ConfigError(f"--recipe {name}: there are {', '.join(recipes)}; or name a JSON file of one")
+    kind = type(next(iter(recipes.values())))
+    try:
+        known = recipes[name] if name in recipes else kind.model_validate_json(path.read_bytes())
+        fields: dict[str, Any] = known.model_dump()
+        for change in changes:
+            key, mark, value = change.partition("=")
+            if not mark or key not in fields:
+                raise ConfigError(f"--set {change}: NAME=VALUE is due, NAME one of {', '.join(fields)}")
+            try:
+                fields[key] = from_json(value)
+            except ValueError:  # a word
+                fields[key] = value
+        if epochs is not None:
+            fields["epochs"] = epochs
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(f"--recipe {name}: {faults_of(error, 'recipe')}") from error
+
+
+def begin(options: argparse.Namespace) -> None:
+    """What can be wrong or missing, before the long work; and what makes the work quick."""
+    import matplotlib  # noqa: F401 - missed before the long work
+    import torch
+
+    from training.allocator import keep_memory
+
+    _require_name(options.name)
+    require_device(options.device)
+    keep_memory()
+    torch.set_num_threads(options.threads)
+
+
+def _require_name(name: str) -> None:
+    if name in KEPT_NAMES or not name or Path(name).name != name:
+        raise ConfigError(
+            f"--name {name}: a file's bare name is due, and {' and '.join(KEPT_NAMES)} are names of the run's own files"
+        )
+
+
+def require_device(name: str) -> None:
+    """Raises ConfigError where PyTorch has no such device here."""
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # the latter where PyTorch was built without it
+        fault = str(error).splitlines()[0]
+        raise ConfigError(
+            f"--device {name}: PyTorch has none here ({fault}); leave it out to train on the CPU"
+        ) from error
+
+
+@contextlib.contextmanager
+def recorded(options: argparse.Namespace, asked: dict[str, Any]) -> "Iterator[RunRecord]":
+    """The folder's only run, on its record."""
+    from training.lock import only_writer
+    from training.run_record import begin_run
+
+    with only_writer(options.output):
+        yield begin_run(options.output, asked, resume=options.resume)
+
+
+def fit(trainer: "Trainer", steps: int, folder: Path) -> "tuple[nn.Module, dict[str, float]]":
+    """Do the steps with a progress bar, and draw the curves; returns the network and the last validation's measures."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from training.progress_log import VALIDATIONS, ProgressLog, last_row
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("steps", total=steps)
+        trained = trainer.fit(watch=lambda done: progress.update(bar, completed=done))
+    measures = last_row(folder, VALIDATIONS)
+    measures.pop("step")
+    ProgressLog(folder, after=steps).draw()
+    return trained, measures
+
+
+def finish(options: argparse.Namespace, record: "RunRecord", measures: dict[str, float]) -> None:
+    """Note what came of it, and say so."""
+    from training.run_record import finish_run
+
+    finish_run(options.output, record, measures)
+    for name, value in measures.items():
+        print(f"{name}: {value:.4f}")
+    print(f"{options.output / options.name}.safetensors, .json: the trained network")
+
+
+def command_words(options: argparse.Namespace) -> list[str]:
+    """How the recipe and the run were asked for, in words of the command line; files go by their names alone."""
+    words = ["--recipe", Path(options.recipe).name, *(["--set", *options.set] if options.set else [])]
+    words += ["--steps", str(options.steps)] if options.steps else []
+    words += ["--epochs", f"{options.epochs:g}"] if options.epochs else []
+    words += ["--seed", str(options.seed), "--threads", str(options.threads)]
+    words += ["--device", options.device] if options.device != "cpu" else []
+    return [*words, "--name", options.name, "--output", options.output.name]

@@ -1,0 +1,136 @@
+"""Cover networks as something the trainer can fit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from runtime.decode import Pixels
+from training.cover.cover_set import CoverSet
+from training.cover.drawing import Drawing, Part
+from training.cover.loss import clarity_losses, gated, mask_losses, overlap_losses
+from training.cover.recipes import CoverRecipe
+from training.cover.validation import Validation
+from training.cover.views import Views
+from training.models.clarity import OUTPUT as CLARITY
+from training.models.mask_decoder import OUTPUT as SALIENCY
+
+OLD_PARTS = ("trunk.", "encoder.")
+"""Of the networks' parameters: what had weights before, and learns at the lower rate."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from."""
+
+    inputs: tuple[Pixels, ...]
+    """Per input of the network: (n, ..., 3) uint8 RGB."""
+    scores: NDArray[np.float32]
+    """(n,) in [1, 10]; NaN where unknown."""
+    wanted: NDArray[np.float32]
+    """(n, height, width)."""
+    counted: NDArray[np.float32]
+    """(n, height, width)."""
+
+
+class CoverTask:
+    """See ``training.trainer.Task``.
+
+    Args:
+        parts: the sets, their training splits.
+        validation: after an epoch; None: nothing is validated.
+        views: what the network is shown.
+        recipe: what is learned, and how.
+        seed: settles all that is drawn.
+        device: PyTorch's name of it.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        validation: Validation,
+        views: Views,
+        recipe: CoverRecipe,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        self._drawing = Drawing(parts, views, recipe, seed)
+        self._validation, self._recipe, self._device = validation, recipe, device
+
+    def __len__(self) -> int:
+        """Samples that teach."""
+        return len(self._drawing)
+
+    @property
+    def epoch_steps(self) -> int:
+        """Batches with as many samples as there are."""
+        return -(-len(self._drawing) // self._recipe.batch_size)
+
+    def batch(self, step: int) -> Batch:
+        size = self._recipe.batch_size
+        drawn = [self._drawing.draw(place) for place in range(step * size, (step + 1) * size)]
+        views = [view for _, view in drawn]
+        return Batch(
+            tuple(np.stack(each) for each in zip(*(view.inputs for view in views), strict=True)),
+            np.array([np.nan if one.score is None else one.score for one, _ in drawn], np.float32),
+            np.stack([view.wanted for view in views]),
+            np.stack([view.counted for view in views]),
+        )
+
+    def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        logits = network.logits(*(as_tensor(pixels, self._device) for pixels in batch.inputs))
+        scores, wanted, counted = (
+            torch.from_numpy(own).to(self._device) for own in (batch.scores, batch.wanted, batch.counted)
+        )
+        parts: dict[str, Tensor] = {}
+        loss = torch.zeros((), device=self._device)
+        if CLARITY in logits:
+            parts["clarity_loss"] = clarity_losses(logits[CLARITY], scores).mean()
+            loss = loss + parts["clarity_loss"]
+        if SALIENCY in logits and logits[SALIENCY].requires_grad:  # not where it is fixed: the second of two stages
+            found = _enlarged(network, logits[SALIENCY], wanted.shape[1:])
+            masks = mask_losses(found, wanted, counted)
+            if self._recipe.overlap:
+                masks = masks + self._recipe.overlap * overlap_losses(found, wanted, counted)
+            parts["mask_loss"] = gated(masks, scores, self._recipe.gate).mean()
+            loss = loss + self._recipe.balance * parts["mask_loss"]
+        return {"loss": loss, **parts}
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        def judge(inputs: Sequence[Pixels]) -> dict[str, NDArray[Any]]:
+            outputs = network(*(as_tensor(pixels, self._device) for pixels in inputs))
+            return {name: values.float().cpu().numpy() for name, values in outputs.items()}
+
+        return self._validation.run(judge)
+
+    def is_new(self, parameter: str) -> bool:
+        return not parameter.startswith(OLD_PARTS)
+
+
+def as_tensor(pixels: Pixels, device: str) -> Tensor:
+    """Channels last, uint8 -> channels first, float, in the memory order that convolutions on CPUs like best."""
+    tensor = torch.from_numpy(pixels).to(device)
+    last = tensor.ndim - 1
+    found: Tensor = tensor.permute(*range(last - 2), last, last - 2, last - 1).float()
+    return found
+
+
+def training_parts(sets: Sequence[CoverSet], shares: Sequence[float]) -> list[Part]:
+    """What is learned from: the sets' training splits."""
+    return [Part(one.of_split("train"), share) for one, share in zip(sets, shares, strict=True)]
+
+
+def _enlarged(network: nn.Module, logits: Tensor, size: torch.Size) -> Tensor:
+    if logits.shape[1:] == size:
+        return logits
+    if hasattr(network, "enlarge"):
+        enlarged: Tensor = network.enlarge(logits, tuple(size))
+        return enlarged
+    found: Tensor = functional.interpolate(logits[:, None], tuple(size), mode="bilinear", align_corners=False)[:, 0]
+    return found
