@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from runtime.cover import Cover
 from runtime.errors import FrameError
 from runtime.heads import Quality, Result, Utility
 from runtime.manifest import Manifest
@@ -55,10 +56,14 @@ class Decisions:
             "reasons": judgement.reasons,
         }
         for kind, result in judgement.results.items():
-            decision[kind] = self._fields(result)
+            if fields := self._fields(result):
+                decision[kind] = fields
+        if judgement.cover is not None:
+            decision["cover"] = cover_fields(judgement.cover)
         return decision
 
-    def _fields(self, result: Result) -> dict[str, Any]:
+    def _fields(self, result: Result) -> dict[str, Any] | None:
+        """None for what ``cover`` tells."""
         match result:
             case Utility(score):
                 return {"score": round(score, DECIMALS), "threshold": self._policy.min_utility}
@@ -69,6 +74,22 @@ class Decisions:
                     "distribution": [round(share, DECIMALS) for share in distribution],
                     "threshold": self._policy.min_mos,
                 }
+        return None
+
+
+def cover_fields(cover: Cover) -> dict[str, Any]:
+    """The decision's ``cover``: what belongs to a head that no engine has is left out; no object is ``null``."""
+    fields: dict[str, Any] = {}
+    if cover.score is not None:
+        fields["score"] = round(cover.score, DECIMALS)
+    if cover.clarity is not None:
+        fields["clarity"] = round(cover.clarity, DECIMALS)
+    if cover.object_proportion is not None:
+        fields["object_proportion"] = round(cover.object_proportion, DECIMALS)
+        for name, place in (("box", cover.box), ("centre", cover.centre), ("crop", cover.crop)):
+            fields[name] = None if place is None else [round(share, DECIMALS) for share in place]
+        fields["aspect"] = str(cover.aspect)
+    return fields
 
 
 def dead_letter(source: Mapping[str, Any], error: FrameError) -> dict[str, Any]:

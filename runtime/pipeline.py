@@ -10,6 +10,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from runtime.aspect import WIDE, Aspect
+from runtime.cover import Cover, Covers
 from runtime.engine import Engine, Provider, open_engine, require_distinct_heads, warm_up, within_memory
 from runtime.errors import FrameError
 from runtime.heads import Result, read_head
@@ -25,6 +27,8 @@ class Judgement:
     height: int
     results: dict[str, Result]
     reasons: list[str]
+    cover: Cover | None = None
+    """None where no engine has a head for it."""
 
     @property
     def verdict(self) -> str:
@@ -46,6 +50,7 @@ class Pipeline:
         way: through those engines.
         workers: the way's threads, to be stopped with it.
         in_flight: batches judged at the same time; 2 keep the cores busy at a batch's end.
+        aspect: of the crops of covers.
     """
 
     def __init__(
@@ -56,9 +61,11 @@ class Pipeline:
         *,
         workers: ThreadPoolExecutor,
         in_flight: int,
+        aspect: Aspect = WIDE,
     ) -> None:
         self.engines = engines
         self.policy = policy
+        self._covers = Covers([engine.manifest for engine in engines], aspect)
         self._way = way
         self._workers = workers
         self._batches = ThreadPoolExecutor(in_flight, thread_name_prefix="framegate-batch")
@@ -97,7 +104,8 @@ class Pipeline:
             }
         except FrameError as error:
             return error
-        return Judgement(*size, results, self.policy.reasons(results))
+        cover = self._covers.of(results, size)
+        return Judgement(*size, results, self.policy.reasons(results, cover), cover)
 
 
 def open_pipeline(
@@ -111,6 +119,9 @@ def open_pipeline(
     decode: Decode = "cpu",
     min_utility: float | None = None,
     min_mos: float | None = None,
+    min_clarity: float | None = None,
+    min_cover: float | None = None,
+    aspect: Aspect = WIDE,
 ) -> Pipeline:
     """Open and warm up the engines, and the pipeline around them.
 
@@ -131,7 +142,8 @@ def open_pipeline(
             opened.callback(engine.close)
             engines.append(engine)
         require_distinct_heads(zip(paths, engines, strict=True))
-        policy = policy_for([engine.manifest for engine in engines], min_utility, min_mos)
+        manifests = [engine.manifest for engine in engines]
+        policy = policy_for(manifests, min_utility, min_mos, min_clarity, min_cover)
         way: Way
         if decode == "gpu":
             from runtime.prepare_cuda import open_device_way  # noqa: PLC0415 - imported when it is needed
@@ -154,4 +166,4 @@ def open_pipeline(
             with within_memory(path, max_batch, in_flight):
                 warm_up(engine, max_batch)
         opened.pop_all()
-        return Pipeline(engines, policy, way, workers=workers, in_flight=in_flight)
+        return Pipeline(engines, policy, way, workers=workers, in_flight=in_flight, aspect=aspect)

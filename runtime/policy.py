@@ -3,44 +3,73 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from runtime.cover import Cover
 from runtime.errors import ConfigError
-from runtime.heads import Quality, Result, Utility
-from runtime.manifest import Manifest
+from runtime.heads import Clarity, Quality, Result, Utility
+from runtime.manifest import Manifest, head_threshold
 
 UTILITY_BELOW = "utility-below-threshold"
 QUALITY_BELOW = "quality-below-threshold"
-REASONS = (UTILITY_BELOW, QUALITY_BELOW)
+CLARITY_BELOW = "clarity-below-threshold"
+COVER_BELOW = "cover-below-threshold"
+REASONS = (UTILITY_BELOW, QUALITY_BELOW, CLARITY_BELOW, COVER_BELOW)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A frame is kept if every head it was judged by reaches its threshold."""
+    """A frame is kept if every score that has a threshold reaches it."""
 
     min_utility: float | None = None
     min_mos: float | None = None
+    min_clarity: float | None = None
+    min_cover: float | None = None
 
-    def reasons(self, results: Mapping[str, Result]) -> list[str]:
+    def reasons(self, results: Mapping[str, Result], cover: Cover | None = None) -> list[str]:
         """Why the frame is dropped; nothing: it is kept."""
-        reasons = []
-        for result in results.values():
-            if isinstance(result, Utility) and self.min_utility is not None and result.score < self.min_utility:
-                reasons.append(UTILITY_BELOW)
-            if isinstance(result, Quality) and self.min_mos is not None and result.mos < self.min_mos:
-                reasons.append(QUALITY_BELOW)
+        reasons = [reason for result in results.values() if (reason := self._missed(result))]
+        if cover is not None and _below(cover.score, self.min_cover):
+            reasons.append(COVER_BELOW)
         return reasons
 
+    def _missed(self, result: Result) -> str | None:
+        if isinstance(result, Utility) and _below(result.score, self.min_utility):
+            return UTILITY_BELOW
+        if isinstance(result, Quality) and _below(result.mos, self.min_mos):
+            return QUALITY_BELOW
+        if isinstance(result, Clarity) and _below(result.score, self.min_clarity):
+            return CLARITY_BELOW
+        return None
 
-def policy_for(manifests: Iterable[Manifest], min_utility: float | None, min_mos: float | None) -> Policy:
+
+def policy_for(
+    manifests: Iterable[Manifest],
+    min_utility: float | None = None,
+    min_mos: float | None = None,
+    min_clarity: float | None = None,
+    min_cover: float | None = None,
+) -> Policy:
     """The operator's thresholds, and the manifests' where he gives none.
 
     Raises:
         ConfigError: a threshold for a head that no engine has.
     """
-    defaults = {head.kind: head.threshold for manifest in manifests for head in manifest.heads}
-    for flag, value, kind in (("--min-utility", min_utility, "utility"), ("--min-mos", min_mos, "quality")):
-        if value is not None and kind not in defaults:
-            raise ConfigError(f"{flag} {value}: no engine given has a head {kind!r}; they have {sorted(defaults)}")
+    defaults = {head.kind: head_threshold(head) for manifest in manifests for head in manifest.heads}
+    for flag, value, kinds in (
+        ("--min-utility", min_utility, ["utility"]),
+        ("--min-mos", min_mos, ["quality"]),
+        ("--min-clarity", min_clarity, ["clarity"]),
+        ("--min-cover", min_cover, ["clarity", "saliency"]),
+    ):
+        for kind in kinds:
+            if value is not None and kind not in defaults:
+                raise ConfigError(f"{flag} {value}: no engine given has a head {kind!r}; they have {sorted(defaults)}")
     return Policy(
         min_utility if min_utility is not None else defaults.get("utility"),
         min_mos if min_mos is not None else defaults.get("quality"),
+        min_clarity if min_clarity is not None else defaults.get("clarity"),
+        min_cover,
     )
+
+
+def _below(score: float | None, threshold: float | None) -> bool:
+    return score is not None and threshold is not None and score < threshold

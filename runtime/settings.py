@@ -20,6 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from runtime.aspect import WIDE, parse_aspect
 from runtime.decode import MAX_PIXELS
 from runtime.engine import Provider
 from runtime.errors import ConfigError
@@ -82,6 +83,13 @@ class Settings(BaseSettings):
     min_mos: Annotated[float, Field(ge=1, le=5)] | None = Field(
         None, description="drop frames of a lower mean opinion score (default: the engine's threshold)"
     )
+    min_clarity: Annotated[float, Field(ge=1, le=10)] | None = Field(
+        None, description="drop frames that are less clear, on 1..10 (default: the engine's threshold)"
+    )
+    min_cover: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="drop frames that would make a poorer cover (default: none is)"
+    )
+    cover_aspect: str = Field(str(WIDE), description="width to height of the crops in cover decisions")
     delivery: Literal["at-least-once", "exactly-once"] = Field(
         "at-least-once", description="at-least-once, or exactly-once: a transaction for each micro-batch"
     )
@@ -109,6 +117,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, paths: Any) -> Any:
         return [path for path in paths.split(",") if path] if isinstance(paths, str) else paths
+
+    @field_validator("cover_aspect")
+    @classmethod
+    def _readable(cls, aspect: str) -> str:
+        return str(parse_aspect(aspect))
 
     @field_validator("kafka")
     @classmethod
@@ -211,4 +224,4 @@ def _fault(fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         return f"{key}: no such setting; there are {', '.join(Settings.model_fields)}"
     given = "" if key == "kafka" else f" (given: {fault['input']!r})"
-    return f"{key}: {fault['msg']}{given}"
+    return f"{key}: {str(fault['msg']).removeprefix('Value error, ')}{given}"

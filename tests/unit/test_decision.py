@@ -6,15 +6,20 @@ import os
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtime.aspect import Aspect
+from runtime.cover import Cover, Covers
+from runtime.cover_crop import Box, Point
 from runtime.decision import Decisions, dead_letter, load_schema, to_json
 from runtime.errors import FrameError, Reason
-from runtime.heads import Quality, Result, Utility
+from runtime.heads import Clarity, Quality, Result, Saliency, Utility
 from runtime.pipeline import Judgement
 from runtime.policy import Policy
+from tests.cover_engine import cover_manifest
 from tests.engines import Kind, fitting_manifest
 
 VALIDATOR = jsonschema.Draft202012Validator(load_schema())
@@ -93,6 +98,71 @@ def test_a_decision_to_the_letter() -> None:
     )
 
 
+FULL = Cover(
+    8.2,
+    0.7123456789,
+    0.12,
+    Box(0.3, 0.2, 0.6, 0.8),
+    Point(0.45, 0.5),
+    Box(0.25, 1 / 9, 0.75, 1),
+    Aspect(16, 9),
+)
+
+
+def made_with(cover: Cover) -> dict[str, Any]:
+    """The ``cover`` of a decision that follows the schema."""
+    results: dict[str, Result] = {"clarity": Clarity(8.2)}
+    made = Decisions([cover_manifest()], Policy()).make(
+        Judgement(1280, 720, results, [], cover), id_="0" * 32, stream=None, source=FILE, frame_id=""
+    )
+    VALIDATOR.validate(json.loads(to_json(made)))
+    assert set(made) & {"clarity", "saliency"} == set()  # they are in the cover
+    fields: dict[str, Any] = made["cover"]
+    return fields
+
+
+def test_a_cover_to_the_letter() -> None:
+    """Golden bytes of the whole object; its order is the schema's."""
+    assert to_json(made_with(FULL)).decode() == (
+        '{"score":0.712346,"clarity":8.2,"object_proportion":0.12,"box":[0.3,0.2,0.6,0.8],"centre":[0.45,0.5],'
+        '"crop":[0.25,0.111111,0.75,1],"aspect":"16:9"}'
+    )
+
+
+def test_a_cover_of_one_head() -> None:
+    """Clarity alone has no place and no score; saliency alone no clarity and no score; no object is null."""
+    crop = Box(0, 0, 1, 1)
+
+    assert made_with(Cover(8.2)) == {"clarity": 8.2}
+    assert made_with(Cover(object_proportion=0.001, crop=crop, aspect=Aspect(1, 1))) == {
+        "object_proportion": 0.001,
+        "box": None,
+        "centre": None,
+        "crop": [0, 0, 1, 1],
+        "aspect": "1:1",
+    }
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    share=st.floats(0, 1),
+    width=st.integers(1, 65535),
+    height=st.integers(1, 65535),
+    clarity=st.none() | st.floats(1, 10),
+)
+def test_every_cover_is_valid(seed: int, share: float, width: int, height: int, clarity: float | None) -> None:
+    """Whatever the map and the picture's size: the cover's fields follow the schema."""
+    cells = (np.random.default_rng(seed).random((9, 16)) < share).astype(np.uint8) * np.uint8(255)
+    results: dict[str, Result] = {"saliency": Saliency(cells)}
+    if clarity is not None:
+        results["clarity"] = Clarity(clarity)
+    cover = Covers([cover_manifest()], Aspect(4, 3)).of(results, (width, height))
+
+    assert cover is not None
+    assert made_with(cover)["aspect"] == "4:3"
+
+
 places = st.tuples(st.sampled_from(["frames", "frame", "frames2"]), st.integers(0, 20), st.integers(0, 2**63 - 1))
 
 
@@ -165,6 +235,14 @@ def test_a_file_name_that_is_no_text() -> None:
         {"source": {"topic": "frames"}},
         {"id": "short"},
         {"beauty": 1},
+        {"cover": {}},
+        {"cover": {"clarity": 0.5}},
+        {"cover": {"score": 0.5}},
+        {"cover": {"clarity": 5, "box": None}},
+        {"cover": {"clarity": 5, "object_proportion": 0.1}},
+        {"cover": {"object_proportion": 0.1, "box": [0, 0, 1], "centre": None, "crop": [0, 0, 1, 1], "aspect": "1:1"}},
+        {"cover": {"object_proportion": 0.1, "box": None, "centre": None, "crop": None, "aspect": "1:1"}},
+        {"cover": {"object_proportion": 0.1, "box": None, "centre": None, "crop": [0, 0, 1, 1], "aspect": "0:1"}},
     ],
 )
 def test_the_schema_refuses(wrong: dict[str, Any]) -> None:

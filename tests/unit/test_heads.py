@@ -1,6 +1,7 @@
 """From rows of an engine's outputs to named results."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import FrameError, Reason
-from runtime.heads import Quality, Utility, read_head
-from runtime.manifest import QualityHead, UtilityHead
+from runtime.heads import OBJECT, Clarity, Quality, Saliency, Utility, read_head
+from runtime.manifest import ClarityHead, Head, QualityHead, SaliencyHead, UtilityHead
 
 UTILITY = UtilityHead(output="u", threshold=0.5)
 QUALITY = QualityHead(output="q", threshold=3)
+CLARITY = ClarityHead(output="c")
+SALIENCY = SaliencyHead(output="s", height=2, width=3)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -56,6 +59,63 @@ def test_quality_stays_in_its_range(shares: list[float]) -> None:
     assert 0 <= result.std <= 2 + 1e-9
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_clarity_is_the_number_itself(dtype: type) -> None:
+    """On the paper's scale, 1 to 10, as the graph gives it."""
+    result = read_head(CLARITY, np.array([1, 7.5], dtype)[1])
+
+    assert result == Clarity(7.5)
+    assert type(result.value) is float
+
+
+@pytest.mark.parametrize(("answer", "clarity"), [(0.95, 1.0), (10.05, 10.0)])
+def test_rounding_goes_with_the_range(answer: float, clarity: float) -> None:
+    """A hundredth of the range, over either end, is half precision's, and is cut off."""
+    assert read_head(CLARITY, np.array(answer)) == Clarity(clarity)
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=6, max_size=6))
+def test_a_map_keeps_its_halves(probabilities: list[float]) -> None:
+    """8 bits, off by half a level at most, and exactly the probabilities from 0.5 on are levels of the object."""
+    row = np.array(probabilities, np.float32).reshape(2, 3)
+    result = read_head(SALIENCY, row)
+
+    assert isinstance(result, Saliency)
+    assert result.map.dtype == np.uint8
+    assert np.abs(result.map / 255 - row).max() <= 0.5 / 255 + 1e-6
+    assert ((result.map >= OBJECT) == (row >= 0.5)).all()
+    assert result.value == (row >= 0.5).mean()
+
+
+def test_a_map_is_its_frames_own() -> None:
+    """It does not keep the batch's outputs, nor change with them."""
+    outputs = np.zeros((4, 2, 3), np.float32)
+    result = read_head(SALIENCY, outputs[1])
+    outputs[:] = 1
+
+    assert isinstance(result, Saliency)
+    assert not result.map.any()
+    assert result.map.base is None
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        (UTILITY, np.array(1.02)),
+        (QUALITY, np.array([-0.02, 0, 0, 0, 1])),
+        (CLARITY, np.array(0.9)),
+        (CLARITY, np.array(10.1)),
+        (SALIENCY, np.array([[0, 0, 0], [0, 1.02, 0]])),
+        (SALIENCY, np.array([[0, 0, -0.02], [0, 0, 0]])),
+    ],
+)
+def test_what_the_head_cannot_mean_is_refused(head: Head, row: "np.ndarray[tuple[int, ...], np.dtype[Any]]") -> None:
+    """Further out of its range than rounding goes: the frame's dead letter, with the head's name and range."""
+    with pytest.raises(FrameError, match=rf"{head.kind} answered .*, not within \d+ and \d+") as error:
+        read_head(head, row)
+    assert error.value.reason is Reason.OUT_OF_RANGE
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_is_the_frames_fault(bad: float) -> None:
     """NaN or infinity, anywhere in the row: the frame's dead letter, with the head's name."""
@@ -65,4 +125,12 @@ def test_what_is_no_number_is_the_frames_fault(bad: float) -> None:
 
     with pytest.raises(FrameError, match="quality") as error:
         read_head(QUALITY, np.array([0.2, 0.2, bad, 0.2, 0.2]))
+    assert error.value.reason == "non-finite"
+
+    with pytest.raises(FrameError, match="clarity") as error:
+        read_head(CLARITY, np.array(bad))
+    assert error.value.reason == "non-finite"
+
+    with pytest.raises(FrameError, match="saliency answered a map") as error:
+        read_head(SALIENCY, np.array([[0, 0, 0], [0, bad, 0]]))
     assert error.value.reason == "non-finite"

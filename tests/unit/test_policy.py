@@ -4,9 +4,12 @@ import math
 
 import pytest
 
+from runtime.cover import Cover
 from runtime.errors import ConfigError
-from runtime.heads import Quality, Result, Utility
-from runtime.policy import QUALITY_BELOW, UTILITY_BELOW, Policy, policy_for
+from runtime.heads import Clarity, Quality, Result, Utility
+from runtime.manifest import Manifest
+from runtime.policy import CLARITY_BELOW, COVER_BELOW, QUALITY_BELOW, UTILITY_BELOW, Policy, policy_for
+from tests.cover_engine import cover_manifest
 from tests.engines import fitting_manifest
 
 BOTH = [fitting_manifest("u"), fitting_manifest("q", ("quality",))]
@@ -72,3 +75,41 @@ def test_reasons(utility: float | None, mos: float | None, reasons: list[str]) -
 def test_no_threshold_keeps_everything() -> None:
     """A score without a threshold is information, not a judgement."""
     assert Policy().reasons(results(0, 1)) == []
+
+
+def test_clarity_has_the_engines_threshold_if_it_has_one() -> None:
+    """An engine may leave it open; a cover's score has no threshold but the operator's."""
+    assert policy_for([cover_manifest()]) == Policy()
+    assert policy_for([cover_manifest(threshold=4)]) == Policy(min_clarity=4)
+    assert policy_for([cover_manifest(threshold=4)], min_clarity=1, min_cover=0) == Policy(min_clarity=1, min_cover=0)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "flags", "text"),
+    [
+        (fitting_manifest("u"), {"min_clarity": 5}, r"--min-clarity 5: .*'clarity'; they have \['utility'\]"),
+        (cover_manifest(kinds=("clarity",)), {"min_cover": 0.5}, r"--min-cover 0.5: .*'saliency'.*\['clarity'\]"),
+        (cover_manifest(kinds=("saliency",)), {"min_cover": 0.5}, r"--min-cover 0.5: .*'clarity'.*\['saliency'\]"),
+    ],
+)
+def test_a_cover_threshold_needs_its_heads(manifest: Manifest, flags: dict[str, float], text: str) -> None:
+    """A cover's score is of two heads: without one of them nothing would ever be dropped by it."""
+    with pytest.raises(ConfigError, match=text):
+        policy_for([manifest], **flags)
+
+
+@pytest.mark.parametrize(
+    ("clarity", "score", "reasons"),
+    [
+        (5.0, 0.4, []),  # on the edge: kept
+        (math.nextafter(5.0, 0), 0.4, [CLARITY_BELOW]),
+        (5.0, math.nextafter(0.4, 0), [COVER_BELOW]),
+        (1.0, 0.0, [CLARITY_BELOW, COVER_BELOW]),
+        (9.0, None, []),
+    ],
+)
+def test_reasons_of_covers(clarity: float, score: float | None, reasons: list[str]) -> None:
+    """Each of the two thresholds on its own; a score that is not there misses none."""
+    policy = Policy(min_clarity=5.0, min_cover=0.4)
+
+    assert policy.reasons({"clarity": Clarity(clarity)}, Cover(clarity, score)) == reasons
