@@ -1,4 +1,4 @@
-"""``build``: data sets made of others. ``build cover``: pictures under a ladder of blurs, with masks and scores."""
+"""``build``: data sets made of others. ``cover``: pictures under a ladder of blurs; ``compose``: frames of cut-outs."""
 
 import argparse
 from pathlib import Path
@@ -20,6 +20,7 @@ def add(commands: Commands) -> None:
         required=True, dest="task", metavar="TASK"
     )
     _add_cover(tasks)
+    _add_compose(tasks)
 
 
 def _add_cover(tasks: Commands) -> None:
@@ -49,6 +50,31 @@ def _add_cover(tasks: Commands) -> None:
     )
     parser.add_argument("--workers", type=positive, default=2, help="threads (%(default)s)")
     parser.set_defaults(command=build_cover, remedy="pip install 'framegate[train]'")
+
+
+def _add_compose(tasks: Commands) -> None:
+    parser = tasks.add_parser("compose", help="frames of cut-outs over scenery, with exact masks (extra `train`)")
+    for name, what in (
+        ("cutouts", "pictures with alpha: the subjects"),
+        ("scenery", "sharp pictures, larger than a frame"),
+        ("props", "pictures with alpha that belong to the background"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=Path, nargs="+", action="extend", required=name != "props", metavar="FOLDER", help=what
+        )
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="it must hold no frames")
+    parser.add_argument("--count", type=positive, default=1000, help="of frames (%(default)s)")
+    parser.add_argument("--size", type=_size, default=(720, 1280), metavar="WxH", help="of a frame (1280x720)")
+    parser.add_argument("--seed", type=natural, default=0, help="of all that is drawn (%(default)s)")
+    parser.add_argument("--test-share", type=share, default=0.2, help="of frames and of material (%(default)s)")
+    parser.add_argument("--encoding", choices=("jpeg", "png"), default="jpeg", help="jpeg: quality 95 (%(default)s)")
+    parser.add_argument("--workers", type=positive, default=2, help="threads (%(default)s)")
+    parser.set_defaults(command=build_composed, remedy="pip install 'framegate[train]'")
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = (positive(side) for side in text.split("x"))
+    return height, width
 
 
 def _add_levels(parser: argparse.ArgumentParser) -> None:
@@ -111,6 +137,27 @@ def build_cover(options: argparse.Namespace) -> None:
     with _progress() as progress:
         made = build(options.output, plan, _Bar(progress), workers=options.workers)
     _tell(options.output, made)
+
+
+def build_composed(options: argparse.Namespace) -> None:
+    from training.cover.composing import Composition, compose_set
+
+    asked = Composition(
+        tuple(options.cutouts),
+        tuple(options.scenery),
+        tuple(options.props or ()),
+        count=options.count,
+        size=options.size,
+        seed=options.seed,
+        test_share=options.test_share,
+        encoding=options.encoding,
+    )
+    with _progress() as progress:
+        shares = compose_set(options.output, asked, _Bar(progress), workers=options.workers)
+    print(
+        f"{options.output}: {len(shares)} frames, {asked.sides().count('test')} of them for the test; subjects cover "
+        f"{100 * min(shares):.1f} to {100 * max(shares):.1f} %, {100 * sum(shares) / len(shares):.1f} % in the mean"
+    )
 
 
 def _tell(folder: Path, made: "CoverSet") -> None:
