@@ -11,8 +11,7 @@ import numpy as np
 from runtime.decode import Pixels
 from runtime.manifest import Head
 from runtime.opencv import cv2
-from training.cover.gate import Arrays, Judgement, judgements
-from training.metrics.segmentation import Probability
+from training.cover.gate import Arrays, Judgement, Levels, judgements
 
 LEAST_SIDE_PX = 128
 """Three poolings at output stride 16 need 8 cells a side; a smaller picture is continued by its mirror image."""
@@ -52,11 +51,11 @@ class FullFrame:
         if below or right:
             pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REFLECT), np.uint8)
 
-        def cut(_: int, seen: Probability) -> Probability:
+        def cut(_: int, seen: Levels) -> Levels:
             if not (below or right):
                 return seen
             wide = cv2.resize(seen, (width + right, height + below), interpolation=cv2.INTER_LINEAR)
-            return np.asarray(wide[:height, :width], np.float32)
+            return np.asarray(wide[:height, :width], np.uint8)
 
         outputs = self._infer({self._entry: np.ascontiguousarray(pixels)[None]})
         [judgement] = judgements(self._name, self._heads, outputs, cut)

@@ -15,14 +15,16 @@ from runtime.engine import Provider, open_engine
 from runtime.errors import ConfigError, EngineError, FrameError
 from runtime.heads import Clarity, Saliency, read_head
 from runtime.manifest import Head, HeadKind, Input
-from runtime.opencv import cv2
-from runtime.preprocess import Preprocessor, place
+from runtime.map_field import picture_mask
+from runtime.preprocess import Preprocessor
 from training.cover.run_facts import RunFacts, run_facts_of
 from training.metrics.segmentation import Probability
 from training.utility.gate import bare_name, is_engine
 
 BATCH = 16
 Arrays = dict[str, NDArray[Any]]
+Levels = NDArray[np.uint8]
+"""A map of probabilities in 8 bits, as the gateway reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def open_cover_gate(
         tile_px: for a network that takes pictures of any size: see ``FullFrame``.
 
     Raises:
-        ConfigError: neither of the heads, no such checkpoint, or an input that shows a part of the picture only.
+        ConfigError: neither of the heads, or no such checkpoint.
         EngineError: the engine cannot be opened.
     """
     if is_engine(path):
@@ -78,7 +80,7 @@ def open_cover_gate(
 
 
 def judgements(
-    name: str, heads: Sequence[Head], outputs: Arrays, maps: Callable[[int, Probability], Probability]
+    name: str, heads: Sequence[Head], outputs: Arrays, maps: Callable[[int, Levels], Levels]
 ) -> list[Judgement]:
     """A batch's answers, held to their heads' ranges.
 
@@ -98,16 +100,14 @@ def judgements(
         raise EngineError(f"{name}: {error.detail}; it cannot be evaluated") from error
 
 
-def _judgement(
-    heads: Sequence[Head], rows: Arrays, at: int, maps: Callable[[int, Probability], Probability]
-) -> Judgement:
+def _judgement(heads: Sequence[Head], rows: Arrays, at: int, maps: Callable[[int, Levels], Levels]) -> Judgement:
     sharp = seen = None
     for head in heads:
         match read_head(head, rows[head.output]):
             case Clarity(score=score):
                 sharp = score
             case Saliency(map=levels):
-                seen = maps(at, levels.astype(np.float32) / np.float32(255))
+                seen = maps(at, levels).astype(np.float32) / np.float32(255)
     return Judgement(sharp, seen)
 
 
@@ -189,15 +189,6 @@ class _Resized:
         self._name, self._heads, self._infer = name, heads, infer
         self._preprocessors = {spec.name: Preprocessor(spec) for spec in inputs}
         self._whole = next((spec for spec in inputs if spec.patches is None), None)
-        if (
-            self._whole is not None
-            and self._whole.resize.fit == "crop"
-            and any(head.kind == "saliency" for head in heads)
-        ):
-            raise ConfigError(
-                f"{name}: its input {self._whole.name} is cropped (resize.fit), so its map misses parts of the "
-                "picture that the true mask has; give a gate that sees all of it (stretch or pad)"
-            )
 
     def __call__(self, pictures: Sequence[Pixels]) -> list[Judgement]:
         return [one for at in range(0, len(pictures), BATCH) for one in self._judge(pictures[at : at + BATCH])]
@@ -208,14 +199,11 @@ class _Resized:
             for pixels, slot in zip(pictures, batch, strict=True):
                 self._preprocessors[name].fill(pixels, slot)
         outputs = self._infer(batches)
-        yield from judgements(self._name, self._heads, outputs, lambda at, seen: self._unfitted(pictures[at], seen))
+        yield from judgements(self._name, self._heads, outputs, lambda at, seen: self._whole_map(pictures[at], seen))
 
-    def _unfitted(self, pixels: Pixels, seen: Probability) -> Probability:
-        """The part of the map that shows the picture, without the padding."""
+    def _whole_map(self, pixels: Pixels, seen: Levels) -> Levels:
+        """Of the whole picture; nothing is found where a cropped input does not look."""
         spec = self._whole
         if spec is None or spec.resize.fit == "stretch":
             return seen
-        lies = place(spec.resize, (pixels.shape[0], pixels.shape[1]), (spec.height, spec.width))
-        wide = cv2.resize(seen, (spec.width, spec.height), interpolation=cv2.INTER_LINEAR)
-        top, left = lies.inner_top, lies.inner_left
-        return np.asarray(wide[top : top + lies.inner_height, left : left + lies.inner_width], np.float32)
+        return picture_mask(seen, spec, (pixels.shape[1], pixels.shape[0]))

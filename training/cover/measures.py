@@ -69,7 +69,7 @@ class Pairs:
     pictures: int
     """That the gate has scored both sharp and under this blur."""
     below: float
-    """Share of them that score lower under it; equal is not lower. NaN for none."""
+    """Share of them that score lower under it; equal is not lower."""
 
 
 def measures(samples: Sequence[CoverSample], answers: Answers, which: str, resamples: int) -> Measures:
@@ -110,7 +110,7 @@ def by_level(samples: Sequence[CoverSample], answers: Answers) -> list[LevelMeas
 
 
 def pairs_of(samples: Sequence[CoverSample], answers: Answers) -> list[Pairs]:
-    """Of one gate: each blur of the set against the same picture without any, and each further sigma."""
+    """Of one gate: each blur of the set against the same picture without any, and each further sigma; no empty ones."""
     sharp = {one.source: place for place, one in enumerate(samples) if one.sigma_px == 0}
     found: dict[float, list[tuple[float, float]]] = {}
     for place, one in enumerate(samples):
@@ -118,10 +118,9 @@ def pairs_of(samples: Sequence[CoverSample], answers: Answers) -> list[Pairs]:
             pair = (answers.clarity[sharp[one.source]], answers.clarity[place])
             found.setdefault(one.sigma_px, []).append(pair)
     for sigma, scores in answers.pairs.items():
-        found.setdefault(sigma, []).extend(
-            (answers.clarity[place], scores[place]) for place in sharp.values() if np.isfinite(scores[place])
-        )
-    return [_pairs(sigma, np.array(both)) for sigma, both in sorted(found.items())]
+        found[sigma] = [(answers.clarity[place], scores[place]) for place in sharp.values()]
+    pairs = (_pairs(sigma, np.array(both).reshape(-1, 2)) for sigma, both in sorted(found.items()))
+    return [one for one in pairs if one.pictures]
 
 
 def _pairs(sigma_px: float, both: Floats) -> Pairs:

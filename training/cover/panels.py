@@ -29,11 +29,12 @@ from training.metrics.segmentation import (
 TRUE, PREDICTED, UNCOUNTED = (0, 160, 120), (225, 60, 140), (120, 120, 120)
 """Colours of masks, RGB: told apart by those who do not see red or green, too."""
 OPACITY = 0.45
-LINE_SHARE = 1 / 220
+LINE_SHARE = 1 / 300
 """Thickness of a mask's outline, of the picture's longer side."""
 LONGEST_PX = 640
 """A picture is drawn no larger."""
-WIDTH_INCHES, CAPTION_INCHES, TITLE_INCHES, DPI = 11.0, 0.42, 0.65, 110
+WIDTH_INCHES, HIGHEST_INCHES, CAPTION_INCHES, TITLE_INCHES, DPI = 11.0, 3.4, 0.3, 0.65, 110
+"""Of the figure, a picture, the line below it, and the lines above all; portraits are drawn smaller."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,11 @@ class Example:
     def caption(self) -> str:
         """Predicted (true) score, IoU, and the object's proportion, predicted (true)."""
         true_share, share = (100 * float(of(self.counts)[0]) for of in (true_proportions, predicted_proportions))
-        own, true = ("–" if one is None else f"{one:.2f}" for one in (self.clarity, self.sample.score))  # noqa: RUF001
-        iou = float(image_ious(self.counts)[0])
-        return f"clarity {own} ({true})     IoU {iou:.3f}     object {share:.1f} % ({true_share:.1f} %)"
+        words = [f"IoU {image_ious(self.counts)[0]:.3f}", f"object {share:.1f} % ({true_share:.1f} %)"]
+        if self.clarity is not None:
+            true = "" if self.sample.score is None else f" ({self.sample.score:.2f})"
+            words.insert(0, f"clarity {self.clarity:.2f}{true}")
+        return "     ".join(words)
 
 
 def draw_panels(gate: CoverGate, chosen: CoverSet, count: int, seed: int) -> bytes | None:
@@ -126,7 +129,7 @@ def _figure(examples: Sequence[Example], title: str) -> bytes:
 
 def _row_inches(one: Example) -> float:
     height, width = one.label.shape
-    return WIDTH_INCHES / 3 * int(height) / int(width) + CAPTION_INCHES
+    return min(HIGHEST_INCHES, WIDTH_INCHES / 3 * int(height) / int(width)) + CAPTION_INCHES
 
 
 def _row(axes: Sequence[Axes], one: Example) -> None:
@@ -139,7 +142,7 @@ def _row(axes: Sequence[Axes], one: Example) -> None:
         for spine in panel.spines.values():
             spine.set_visible(False)
     axes[1].set_xlabel(one.caption, fontsize=11, labelpad=4)
-    blur = "no blur" if one.sample.sigma_px == 0 else f"blur {one.sample.sigma_px:g} px"
+    blur = "no blur" if one.sample.sigma_px == 0 else f"blur {one.sample.sigma_px:.3g} px"
     axes[0].set_ylabel(blur, fontsize=10)
 
 

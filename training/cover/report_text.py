@@ -36,8 +36,8 @@ def markdown(report: Report) -> Iterator[str]:
     """The report's lines."""
     yield f"# Covers: {report.selection.chosen.name}, {_split(report)}"
     yield from ("", *_facts(report))
-    for which in (ALL, GATED):
-        yield from ("", f"## {which[0].upper()}{which[1:]}", "", *_measures(report, which))
+    for which, title in ((ALL, "All levels of blur"), (GATED, f"Sharp enough for a mask: {GATED}")):
+        yield from ("", f"## {title}", "", *_measures(report, which), *_against_anchor(report, which))
     for one in report.judged:
         yield from ("", f"## Blur by blur: {one.gate.name}", "", *_levels(one))
     if any(one.cost for one in report.judged):
@@ -87,6 +87,18 @@ def _row(one: Judged, which: str) -> list[str]:
         with_interval(own.foreground_iou, own.foreground_iou_interval),
         *(number(value) for value in (*numbers, own.max_f, own.mean_f, own.adaptive_f)),
     ]
+
+
+def _against_anchor(report: Report, which: str) -> Iterator[str]:
+    anchors = {one.gate.name: one.measures[which].mean_image_iou for one in report.judged if one.anchor}
+    for anchor, base in anchors.items():
+        shares = {one.gate.name: one.measures[which].mean_image_iou / base for one in report.judged if not one.anchor}
+        yield ""
+        yield from (
+            f"Mean image IoU of `{name}`: {share:.3f} of `{anchor}`'s."
+            for name, share in shares.items()
+            if not math.isnan(share)
+        )
 
 
 def _levels(one: Judged) -> Iterator[str]:
