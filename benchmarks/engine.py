@@ -13,10 +13,12 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from benchmarks.report import print_table, write_json
+from export.samples import Samples
 from runtime.cpus import usable_cpus
 from runtime.engine_onnx import RUN_FRAMES, OnnxEngine
+from runtime.manifest import Manifest
 
-Run = Callable[[NDArray[Any]], NDArray[Any]]
+Run = Callable[[Samples], NDArray[Any]]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,22 +27,29 @@ def main(argv: list[str] | None = None) -> int:
     threads = usable_cpus()
     with ThreadPoolExecutor(threads) as workers:
         engine = OnnxEngine(arguments.engine, workers=workers, threads=threads)
-        spec = engine.manifest.inputs[0]
         output = engine.manifest.heads[0].output
-        frames = np.random.default_rng(0).integers(0, 256, (arguments.frames, *spec.shape)).astype(spec.dtype)
+        frames = _noise(engine.manifest, arguments.frames)
         single, default = _session(arguments.engine, threads=1), ort.InferenceSession(str(arguments.engine))
-        runs = {f"{size} a run, {threads} at once": _spread(single, workers, size) for size in (1, 2, 4, 8, 16, 32)}
-        runs["1 a run, ONNX Runtime's own threads"] = _spread(default, None, 1)
-        runs["32 a run, ONNX Runtime's own threads"] = _spread(default, None, 32)
-        runs[f"framegate ({RUN_FRAMES[engine.manifest.precision]} a run)"] = lambda batch: engine.infer(
-            {spec.name: batch}
-        )[output]
+        runs = {
+            f"{size} a run, {threads} at once": _spread(single, output, workers, size) for size in (1, 2, 4, 8, 16, 32)
+        }
+        runs["1 a run, ONNX Runtime's own threads"] = _spread(default, output, None, 1)
+        runs["32 a run, ONNX Runtime's own threads"] = _spread(default, output, None, 32)
+        served = f"framegate ({RUN_FRAMES[engine.manifest.precision]} a run)"
+        runs[served] = lambda batch: engine.infer(batch.inputs)[output]
         fps = _measure(runs, frames, arguments.rounds)
     best = max(fps.values())
     rows = [[name, each, each / best] for name, each in fps.items()]
     print_table(f"bare engine, {threads} CPUs", ["", "frames/s", "of the best"], rows)
     write_json(arguments.json, {"command": "python -m benchmarks engine", "fps": fps})
     return 0
+
+
+def _noise(manifest: Manifest, count: int) -> Samples:
+    random = np.random.default_rng(0)
+    return Samples(
+        {spec.name: random.integers(0, 256, (count, *spec.shape)).astype(spec.dtype) for spec in manifest.inputs}
+    )
 
 
 def _session(path: Path, *, threads: int) -> ort.InferenceSession:
@@ -50,18 +59,15 @@ def _session(path: Path, *, threads: int) -> ort.InferenceSession:
     return ort.InferenceSession(str(path), options)
 
 
-def _spread(session: ort.InferenceSession, workers: Executor | None, size: int) -> Run:
-    name = session.get_inputs()[0].name
-
-    def run(frames: NDArray[Any]) -> NDArray[Any]:
-        chunks = [frames[start : start + size] for start in range(0, len(frames), size)]
+def _spread(session: ort.InferenceSession, output: str, workers: Executor | None, size: int) -> Run:
+    def run(frames: Samples) -> NDArray[Any]:
         spread = map if workers is None else workers.map
-        return np.concatenate(list(spread(lambda chunk: session.run(None, {name: chunk})[0], chunks)))
+        return np.concatenate(list(spread(lambda chunk: session.run([output], chunk.inputs)[0], frames.batches(size))))
 
     return run
 
 
-def _measure(runs: dict[str, Run], frames: NDArray[Any], rounds: int) -> dict[str, float]:
+def _measure(runs: dict[str, Run], frames: Samples, rounds: int) -> dict[str, float]:
     """Frames a second, the median of the rounds; every answer is compared with the first contender's."""
     expected = next(iter(runs.values()))(frames)
     times: dict[str, list[float]] = {name: [] for name in runs}

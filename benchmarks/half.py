@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import ModelProto
 from rich import box
 from rich.console import Console
@@ -25,8 +24,8 @@ from rich.table import Table
 from export.answers import onnx_answers
 from export.half import fit_half, half_share, to_half
 from export.manifest import load_model, read_model_manifest
-from export.parity import TOLERANCES, compare
-from export.samples import load_samples
+from export.parity import compare, default_tolerances
+from export.samples import Samples, load_samples
 
 Kept = tuple[str, ...]
 Convert = Callable[[ModelProto, Kept], ModelProto]
@@ -41,14 +40,14 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     model = load_model(options.engine)
     manifest = read_model_manifest(model, str(options.engine))
-    samples = load_samples(options.pictures, manifest.inputs[0], damaged=True)
+    samples = load_samples(options.pictures, manifest.inputs, damaged=True)
     reference = onnx_answers(model, samples)
-    kept = fit_half(model, manifest, samples, TOLERANCES["fp16"]).kept
+    kept = fit_half(model, manifest, samples, default_tolerances("fp16", manifest.heads)).kept
 
     table = Table(title=f"{options.engine.name}, {len(samples)} samples", box=box.SIMPLE)
     for column in ("converter", "kept", "largest", "mean", "Casts", "nodes", "halves", "s"):
         table.add_column(column, no_wrap=True, justify="left" if column == "converter" else "right")
-    for name, convert in _converters(manifest.inputs[0].name, samples).items():
+    for name, convert in _converters(samples).items():
         for keep in ((), kept):
             began = time.perf_counter()
             half = convert(model, keep)
@@ -69,21 +68,21 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _converters(name: str, samples: NDArray[Any]) -> dict[str, Convert]:
+def _converters(samples: Samples) -> dict[str, Convert]:
     converters: dict[str, Convert] = {"onnxruntime": to_half}
     try:
         autocast = import_module("modelopt.onnx.autocast")  # a peer: measured where it is installed
     except ImportError as error:
         print(f"AutoCast is left out: {error}")
         return converters
-    return converters | {"AutoCast": lambda model, kept: _autocast(autocast, model, kept, name, samples)}
+    return converters | {"AutoCast": lambda model, kept: _autocast(autocast, model, kept, samples)}
 
 
-def _autocast(autocast: Any, model: ModelProto, kept: Kept, name: str, samples: NDArray[Any]) -> ModelProto:
+def _autocast(autocast: Any, model: ModelProto, kept: Kept, samples: Samples) -> ModelProto:
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         onnx.save(model, f"{folder}/model.onnx")
-        np.savez(f"{folder}/samples.npz", **{name: samples[:CALIBRATION]})  # type: ignore[arg-type] # an argument?
+        np.savez(f"{folder}/samples.npz", **samples[:CALIBRATION].inputs)  # type: ignore[arg-type] # an argument?
         half: ModelProto = autocast.convert_to_mixed_precision(
             f"{folder}/model.onnx",
             low_precision_type="fp16",

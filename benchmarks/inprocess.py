@@ -29,8 +29,10 @@ def engine_fps(path: Path, count: int, batch: int) -> float:
     threads = usable_cpus()
     workers = ThreadPoolExecutor(threads)
     engine = open_engine(path, provider="cpu", workers=workers, threads=threads)
-    spec = engine.manifest.inputs[0]
-    inputs = {spec.name: np.random.default_rng(0).integers(0, 256, (batch, *spec.shape)).astype(spec.dtype)}
+    random = np.random.default_rng(0)
+    inputs = {
+        spec.name: random.integers(0, 256, (batch, *spec.shape)).astype(spec.dtype) for spec in engine.manifest.inputs
+    }
     engine.infer(inputs)
     began_s = time.perf_counter()
     for _ in range(count // batch):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.report import print_table, write_json
 from export.answers import Answers, onnx_answers
 from export.parity import Parity, compare
-from export.samples import load_samples
+from export.samples import Samples, load_samples
 from runtime.cpus import usable_cpus
 from runtime.engine_onnx import RUN_FRAMES, open_session, read_manifest
 from runtime.errors import ConfigError
@@ -45,12 +45,11 @@ class Contender:
     manifest: Manifest
     session: ort.InferenceSession
 
-    def judge(self, frames: NDArray[Any], size: int | None, spread: Spread) -> Answers:
+    def judge(self, frames: Samples, size: int | None, spread: Spread) -> Answers:
         """Every head's output, ``size`` frames a run, or as many as the gateway gives it."""
         size = size or RUN_FRAMES[self.manifest.precision]
         outputs = [head.output for head in self.manifest.heads]
-        chunks = [frames[start : start + size] for start in range(0, len(frames), size)]
-        parts = list(spread(lambda chunk: self.session.run(outputs, {self.manifest.inputs[0].name: chunk}), chunks))
+        parts = list(spread(lambda chunk: self.session.run(outputs, chunk.inputs), frames.batches(size)))
         return {output: np.concatenate([part[i] for part in parts]) for i, output in enumerate(outputs)}
 
 
@@ -59,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     contenders = [_open(path) for path in arguments.engines]
     _require_same_task(contenders)
-    frames = _some(load_samples(arguments.pictures, contenders[0].manifest.inputs[0], damaged=True), arguments.frames)
+    frames = _some(load_samples(arguments.pictures, contenders[0].manifest.inputs, damaged=True), arguments.frames)
     speeds: dict[str, list[Speed]] = {}
     with ThreadPoolExecutor(usable_cpus()) as workers:
         spreads: dict[int, Spread] = {1: map, usable_cpus(): workers.map}
@@ -101,13 +100,13 @@ def _task(manifest: Manifest) -> tuple[Any, ...]:
     return manifest.inputs, [(head.kind, head.output) for head in manifest.heads]
 
 
-def _some(samples: NDArray[Any], count: int) -> NDArray[Any]:
+def _some(samples: Samples, count: int) -> Samples:
     """``count`` of them, spread over all."""
     return samples[np.arange(count) * len(samples) // count] if count < len(samples) else samples
 
 
 def _measure(
-    contenders: list[Contender], frames: NDArray[Any], size: int | None, spread: Spread, rounds: int
+    contenders: list[Contender], frames: Samples, size: int | None, spread: Spread, rounds: int
 ) -> list[Speed]:
     """The medians of the rounds; in each round every contender has its turn, so a busy machine slows all alike."""
     expected = [contender.judge(frames, size, spread) for contender in contenders]
@@ -136,12 +135,13 @@ def _print(contenders: list[Contender], speeds: dict[str, list[Speed]], parities
     )
     print_table(
         f"answers to {frames} frames against the first engine's",
-        ["", "rank correlation", "decisions that flip, %", "largest difference"],
+        ["", "rank correlation", "decisions that flip, %", "masks' IoU", "largest difference"],
         [
             [
                 f"{contender.name}: {one.output}",
-                f"{one.rank_correlation or 0:.4f}",
-                100 * (one.flips or 0),
+                "" if one.rank_correlation is None else f"{one.rank_correlation:.4f}",
+                "" if one.flips is None else 100 * one.flips,
+                "" if one.mask_iou is None else f"{one.mask_iou:.4f}",
                 one.difference,
             ]
             for contender, parity in zip(contenders, parities, strict=True)

@@ -1,6 +1,5 @@
 """What a network answers to samples, whatever runs it."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from onnx import ModelProto
 
 from export.manifest import load_model
 from export.rounding import round_halves
+from export.samples import Samples
 from runtime.errors import EngineError
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ BATCH = 8
 THREADS = 2
 
 
-def onnx_answers(model: Path | ModelProto, samples: NDArray[Any]) -> Answers:
-    """Every output of an ONNX model of one input, on the CPU, half precision rounded as on a device.
+def onnx_answers(model: Path | ModelProto, samples: Samples) -> Answers:
+    """Every output of an ONNX model, on the CPU, half precision rounded as on a device.
 
     Raises:
         EngineError: the file cannot be read, or ONNX Runtime cannot run it.
@@ -35,7 +35,7 @@ def onnx_answers(model: Path | ModelProto, samples: NDArray[Any]) -> Answers:
     return session_answers(round_halves(model), samples)
 
 
-def session_answers(model: ModelProto, samples: NDArray[Any], what: str = "the model") -> Answers:
+def session_answers(model: ModelProto, samples: Samples, what: str = "the model") -> Answers:
     """Every output, just as ONNX Runtime computes it on the CPU.
 
     Raises:
@@ -47,14 +47,13 @@ def session_answers(model: ModelProto, samples: NDArray[Any], what: str = "the m
     try:
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
-        name = session.get_inputs()[0].name
-        batches = [dict(zip(names, session.run(names, {name: batch}), strict=True)) for batch in _batches(samples)]
+        batches = [dict(zip(names, session.run(names, batch.inputs), strict=True)) for batch in samples.batches(BATCH)]
     except Exception as error:  # ONNX Runtime's classes have no common base
         raise EngineError(f"{what}: ONNX Runtime cannot run it: {error}") from error
     return _joined(batches)
 
 
-def torch_answers(checkpoint: "Checkpoint", samples: NDArray[Any]) -> Answers:
+def torch_answers(checkpoint: "Checkpoint", samples: Samples) -> Answers:
     """Every output of the network that was trained, by PyTorch on the CPU.
 
     Raises:
@@ -64,17 +63,20 @@ def torch_answers(checkpoint: "Checkpoint", samples: NDArray[Any]) -> Answers:
 
     from export.trace import ServedNetwork  # noqa: PLC0415
 
-    network = ServedNetwork(checkpoint.network).eval()
+    network, about = ServedNetwork(checkpoint.network).eval(), checkpoint.description
     try:
         with torch.inference_mode():
-            batches = [network(torch.from_numpy(batch)) for batch in _batches(samples)]
+            batches = [
+                network(*(torch.from_numpy(batch.inputs[spec.name]) for spec in about.inputs))
+                for batch in samples.batches(BATCH)
+            ]
     except RuntimeError as error:
-        name, (height, width) = checkpoint.description.name, samples.shape[1:3]
-        raise EngineError(f"{name}: the network itself fails on pictures of {height}x{width}: {error}") from error
+        shapes = ", ".join(f"{name} {values.shape[1:]}" for name, values in samples.inputs.items())
+        raise EngineError(f"{about.name}: the network itself fails on samples of {shapes}: {error}") from error
     return _joined([{name: values.numpy() for name, values in batch.items()} for batch in batches])
 
 
-def plan_answers(plan: Path, samples: NDArray[Any], batch: int) -> Answers:
+def plan_answers(plan: Path, samples: Samples, batch: int) -> Answers:
     """The heads' outputs of a TensorRT plan, by the GPU at hand, ``batch`` samples at a time.
 
     Raises:
@@ -87,15 +89,10 @@ def plan_answers(plan: Path, samples: NDArray[Any], batch: int) -> Answers:
     with ThreadPoolExecutor(1) as workers:
         engine = open_engine(plan, provider="cpu", workers=workers, threads=1, max_batch=batch, in_flight=1)
         try:
-            [spec] = engine.manifest.inputs
-            return _joined([engine.infer({spec.name: part}) for part in _batches(samples, batch)])
+            return _joined([engine.infer(part.inputs) for part in samples.batches(batch)])
         finally:
             engine.close()
 
 
 def _joined(batches: list[Answers]) -> Answers:
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-
-
-def _batches(samples: NDArray[Any], size: int = BATCH) -> Iterator[NDArray[Any]]:
-    return (samples[start : start + size] for start in range(0, len(samples), size))

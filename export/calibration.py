@@ -2,7 +2,7 @@
 
 import io
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
 from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
+
+from export.samples import Samples
 
 Method = Literal["percentile", "entropy", "minmax"]
 
@@ -25,19 +27,19 @@ PIECE = 4
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc] # ONNX Runtime is untyped
-    def __init__(self, name: str, samples: NDArray[Any]) -> None:
-        self._feeds: Iterator[dict[str, NDArray[Any]]] = ({name: sample[None]} for sample in samples)
+    def __init__(self, samples: Samples) -> None:
+        self._feeds = iter([dict(one.inputs) for one in samples.batches(1)])
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:
         return next(self._feeds, None)
 
 
-def tensor_ranges(model: ModelProto, samples: NDArray[Any], method: Method, ops: Iterable[str]) -> TensorsData:
+def tensor_ranges(model: ModelProto, samples: Samples, method: Method, ops: Iterable[str]) -> TensorsData:
     """The range of every float tensor that a node of the kinds ``ops`` takes or gives.
 
     Args:
-        model: float32, with one input.
-        samples: (n, ...) of that input.
+        model: float32.
+        samples: of its inputs.
         method: ``minmax`` holds every value; ``percentile`` all but one in 100,000; ``entropy`` what keeps the
             tensor's distribution.
         ops: kinds of nodes.
@@ -49,6 +51,6 @@ def tensor_ranges(model: ModelProto, samples: NDArray[Any], method: Method, ops:
         calibrator = create_calibrator(
             source, list(ops), augmented_model_path=str(augmented), calibrate_method=kind, extra_options=options
         )
-        for start in range(0, len(samples), PIECE):
-            calibrator.collect_data(_Reader(model.graph.input[0].name, samples[start : start + PIECE]))
+        for piece in samples.batches(PIECE):
+            calibrator.collect_data(_Reader(piece))
         return calibrator.compute_data()

@@ -3,10 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 from rich.console import Console
@@ -17,14 +15,14 @@ from export.graph import name_nodes
 from export.manifest import derived_manifest, weights_digest
 from export.parity import Parity, compare
 from export.rounding import float_values, insert_rounding, sort_nodes
-from export.samples import draw_samples
+from export.samples import Samples, draw_samples
 from runtime.errors import EngineError
 from runtime.manifest import Manifest, Tolerances
 
 RANKING_SAMPLES = 16
 """That many tell which nodes suffer; the gate takes all of them."""
 MARGIN = 0.5
-"""Of the allowed difference, on the pictures at hand."""
+"""Of what is allowed, on the pictures at hand: of the difference, and of what masks may lose."""
 LEAST_SHARE = 0.5
 """Of the weights' elements that must be halves: below, the engine gains nothing."""
 
@@ -55,17 +53,17 @@ def to_half(model: ModelProto, kept: tuple[str, ...] = ()) -> ModelProto:
     return half
 
 
-def fit_half(model: ModelProto, manifest: Manifest, samples: NDArray[Any], tolerances: Tolerances) -> Half:
+def fit_half(model: ModelProto, manifest: Manifest, samples: Samples, tolerances: Tolerances) -> Half:
     """In half precision, with as few nodes in float32 as keep the answers well within the tolerances.
 
     Nodes are kept in the order of how much the answers change when each of them alone computes in half; first
     none, then one by one, later a quarter more at a time. Other pictures differ more than those that the nodes were
-    chosen on, so ``MARGIN`` of the difference is aimed at; where that takes too many nodes, the tolerances do.
+    chosen on, so ``MARGIN`` of what is allowed is aimed at; where that takes too many nodes, the tolerances do.
 
     Args:
         model: float32; nodes without a name of their own get one.
         manifest: its.
-        samples: of its input.
+        samples: of its inputs.
         tolerances: what the answers are held to.
 
     Raises:
@@ -73,9 +71,7 @@ def fit_half(model: ModelProto, manifest: Manifest, samples: NDArray[Any], toler
     """
     name_nodes(model)
     reference = onnx_answers(model, samples)
-    aim = tolerances
-    if tolerances.difference is not None:
-        aim = tolerances.model_copy(update={"difference": MARGIN * tolerances.difference})
+    aim = _with_margin(tolerances)
     enough: Half | None = None
     order: list[str] = []
     for count in _counts():
@@ -95,8 +91,17 @@ def fit_half(model: ModelProto, manifest: Manifest, samples: NDArray[Any], toler
     raise EngineError(
         f"{manifest.name} does not bear half precision: with {len(half.kept)} of {len(order)} nodes in float32, "
         f"{100 * half_share(half.model):.0f} % of its weights are halves: {faults}. Serve it in float32, or allow "
-        "more with --difference"
+        "more with --difference" + " or --mask-iou" * (tolerances.mask_iou is not None)
     )
+
+
+def _with_margin(tolerances: Tolerances) -> Tolerances:
+    aim: dict[str, float] = {}
+    if tolerances.difference is not None:
+        aim["difference"] = MARGIN * tolerances.difference
+    if tolerances.mask_iou is not None:
+        aim["mask_iou"] = 1 - MARGIN * (1 - tolerances.mask_iou)
+    return tolerances.model_copy(update=aim)
 
 
 def half_manifest(manifest: Manifest, half: ModelProto, tolerances: Tolerances, command: str) -> Manifest:
@@ -121,7 +126,7 @@ def describe_nodes(model: ModelProto, names: Sequence[str]) -> list[str]:
 
 
 def _try_half(
-    model: ModelProto, kept: tuple[str, ...], manifest: Manifest, samples: NDArray[Any], reference: Answers
+    model: ModelProto, kept: tuple[str, ...], manifest: Manifest, samples: Samples, reference: Answers
 ) -> Half:
     half = to_half(model, kept)
     return Half(half, kept, compare(reference, onnx_answers(half, samples), manifest))
@@ -135,7 +140,7 @@ def _counts() -> Iterator[int]:
         count += max(1, count // 4)
 
 
-def rank_nodes(model: ModelProto, manifest: Manifest, samples: NDArray[Any]) -> list[str]:
+def rank_nodes(model: ModelProto, manifest: Manifest, samples: Samples) -> list[str]:
     """Names of the nodes that compute in float32, those whose rounding changes the answers most first."""
     some = draw_samples(samples, RANKING_SAMPLES)
     reference = onnx_answers(model, some)
@@ -150,7 +155,7 @@ def rank_nodes(model: ModelProto, manifest: Manifest, samples: NDArray[Any]) -> 
     return sorted(effects, key=lambda name: -effects[name])
 
 
-def _effect(variant: ModelProto, manifest: Manifest, samples: NDArray[Any], reference: Answers) -> float:
+def _effect(variant: ModelProto, manifest: Manifest, samples: Samples, reference: Answers) -> float:
     return compare(reference, session_answers(variant, samples), manifest).change
 
 

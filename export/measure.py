@@ -19,7 +19,7 @@ from export.manifest import load_model, manifest_text
 from export.samples import MAX_PIXELS, SUFFIXES, pictures_in
 from runtime.decode import Decoder
 from runtime.errors import ConfigError, EngineError, FrameError
-from runtime.manifest import Manifest, Resize, parse_manifest
+from runtime.manifest import Manifest, Resize, UtilityHead, parse_manifest
 from runtime.opencv import cv2
 from runtime.preprocess import Preprocessor
 
@@ -48,7 +48,10 @@ class Judge:
         if text is None:
             raise EngineError(f"{path}: it has no manifest; make it with: python -m export baseline --output {path}")
         self.manifest: Manifest = parse_manifest(text, str(path))
-        output = self.manifest.heads[0].output
+        if len(self.manifest.inputs) != 1 or not isinstance(self.manifest.heads[0], UtilityHead):
+            raise ConfigError(f"--engine {path}: an engine of one input and a utility head is due, like the baseline")
+        self.head = self.manifest.heads[0]
+        output = self.head.output
         score = next(node for node in model.graph.node if output in node.output)
         model.graph.output.add(name=score.input[0])  # what the score is the maximum of: one number a class
         options = ort.SessionOptions()

@@ -4,6 +4,7 @@ Heads are held to the tolerances. Outputs that no head reads are measured and to
 to nothing, since serving never reads them; a map alone is, and only where the manifest asks for ``mask_iou``.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,23 +14,36 @@ from numpy.typing import NDArray
 from export.answers import Answers
 from runtime.errors import EngineError, FrameError
 from runtime.heads import OPINIONS, read_head
-from runtime.manifest import Head, Manifest, Tolerances
+from runtime.manifest import (
+    ClarityHead,
+    Head,
+    Manifest,
+    Precision,
+    QualityHead,
+    SaliencyHead,
+    Tolerances,
+    head_threshold,
+)
 
 Scores = NDArray[np.float64]
 
-TOLERANCES = {
+TOLERANCES: dict[Precision, Tolerances] = {
     "fp32": Tolerances(difference=1e-4),
-    "fp16": Tolerances(difference=5e-3),
-    "int8": Tolerances(rank_correlation=0.99, flips=0.02),
+    "fp16": Tolerances(difference=5e-3, mask_iou=0.99),
+    "int8": Tolerances(rank_correlation=0.99, flips=0.02, mask_iou=0.95),
 }
-"""What an engine is held to where its manifest leaves every measure free, by its precision."""
+"""What an engine is held to where its manifest leaves every measure free, by its precision; see
+``default_tolerances``."""
 MASK = 0.5
 """A map's pixel from here on belongs to the mask."""
 
 
 @dataclass(frozen=True)
 class OutputParity:
-    """One output, over all pictures. Differences are of values brought to [0, 1] by the head's range."""
+    """One output, over all pictures. Differences are of values brought to [0, 1] by the head's range.
+
+    A picture differs by the value that differs most; by the mean over its pixels, where the output is a map.
+    """
 
     output: str
     kind: str
@@ -38,15 +52,17 @@ class OutputParity:
     non_finite: int
     """Pictures of which either side's values, or its score, are NaN or infinite; the measures leave them out."""
     difference: float
-    """The largest of any value of any picture."""
+    """Of the picture that differs most."""
     mean_difference: float
-    """Mean over pictures of each one's largest."""
+    """The mean over pictures."""
     rank_correlation: float | None = None
-    """Spearman's, of the head's score; 0 where only one side tells pictures apart."""
+    """Spearman's, of the head's score; 0 where only one side tells pictures apart. A map has none."""
     flips: float | None = None
-    """Share of pictures on the other side of the head's threshold."""
+    """Share of pictures on the other side of the head's threshold, where it has one."""
     mask_iou: float | None = None
-    """The mean over pictures of the masks' intersection over union; two empty masks agree."""
+    """Of a map: the mean over pictures of the masks' intersection over union; two empty masks agree."""
+    pixel_difference: float | None = None
+    """Of a map: the largest of any pixel of any picture."""
     unserved: int = 0
     """Pictures whose answer serving would not take from the candidate, but send to the dead letters."""
     unserved_reason: str | None = None
@@ -59,7 +75,7 @@ class OutputParity:
 
     def faults(self, tolerances: Tolerances) -> list[str]:
         """Each measure beyond its tolerance, in words."""
-        return self._head_faults(tolerances) if self.has_head else self._mask_faults(tolerances.mask_iou)
+        return [*(self._head_faults(tolerances) if self.has_head else []), *self._mask_faults(tolerances.mask_iou)]
 
     def _head_faults(self, tolerances: Tolerances) -> list[str]:  # NaN is beyond each: hence "not <="
         faults = []
@@ -70,6 +86,8 @@ class OutputParity:
             faults.append(f"{self.unserved} of {self.pictures} answers would be dead letters: {self.unserved_reason}")
         if most is not None and not self.difference <= most:
             faults.append(f"difference {self.difference:.2g}, at most {most:g} is allowed")
+        if self.kind == "saliency":
+            return faults
         if least is not None and self.pictures < 2:
             faults.append("one sample ranks nothing; give more pictures")
         elif least is not None and not (self.rank_correlation or 0) >= least:
@@ -98,10 +116,15 @@ class Parity:
         return faults
 
     @property
-    def change(self) -> float:
-        """How much the heads' answers change; infinite where serving could not take one."""
+    def changes(self) -> dict[str, float]:
+        """How much the answers change, by the output of each head; infinite where serving could not take one."""
         heads = [one for one in self.outputs if one.has_head]
-        return max(np.inf if one.non_finite or one.unserved else one.mean_difference for one in heads)
+        return {one.output: np.inf if one.non_finite or one.unserved else one.mean_difference for one in heads}
+
+    @property
+    def change(self) -> float:
+        """The largest of ``changes``."""
+        return max(self.changes.values())
 
     def require(self, tolerances: Tolerances, what: str) -> None:
         """Hold the candidate to the tolerances.
@@ -134,7 +157,16 @@ def compare(reference: Answers, candidate: Answers, manifest: Manifest) -> Parit
 
 def tolerances_of(manifest: Manifest) -> Tolerances:
     """The manifest's own, or where it leaves every measure free, those of its precision."""
-    return TOLERANCES[manifest.precision] if manifest.tolerances == Tolerances() else manifest.tolerances
+    own = manifest.tolerances
+    return default_tolerances(manifest.precision, manifest.heads) if own == Tolerances() else own
+
+
+def default_tolerances(precision: Precision, heads: Sequence[Head]) -> Tolerances:
+    """Those of the precision; masks are asked for only where a head gives one."""
+    tolerances = TOLERANCES[precision]
+    if any(isinstance(head, SaliencyHead) for head in heads):
+        return tolerances
+    return tolerances.model_copy(update={"mask_iou": None})
 
 
 def _pair(reference: Answers, candidate: Answers, name: str) -> tuple[Scores, Scores]:
@@ -152,28 +184,45 @@ def _compare(name: str, head: Head | None, reference: Scores, candidate: Scores)
     with np.errstate(all="ignore"):  # what is no number is counted below
         differences = np.abs(_values(head, reference) - _values(head, candidate))
     finite = np.isfinite(differences).all(axis=1)  # infinite or NaN as soon as one side is, or its score
-    reference, candidate, largest = reference[finite], candidate[finite], differences[finite].max(axis=1)
-    common: dict[str, Any] = {"output": name, "pictures": pictures, "non_finite": int((~finite).sum())}
-    common |= {"difference": 0.0, "mean_difference": 0.0}
-    if finite.any():
-        common |= {"difference": float(largest.max()), "mean_difference": float(largest.mean())}
-    if head is None and reference.ndim > 2:
-        return OutputParity(kind="map", mask_iou=mask_iou(reference, candidate), **common)
+    reference, candidate, differences = reference[finite], candidate[finite], differences[finite]
+    is_map = reference.ndim > 2
+    of_pictures = differences.mean(axis=1) if is_map else differences.max(axis=1)
+    measures: dict[str, Any] = {
+        "output": name,
+        "pictures": pictures,
+        "non_finite": int((~finite).sum()),
+        "difference": float(of_pictures.max(initial=0)),
+        "mean_difference": _mean(of_pictures),
+    }
+    if is_map:
+        measures |= {"mask_iou": mask_iou(reference, candidate), "pixel_difference": float(differences.max(initial=0))}
     if head is None:
-        return OutputParity(kind="values", **common)
-    scores, others = _scores(head, reference), _scores(head, candidate)
-    flips = float(((scores >= head.threshold) != (others >= head.threshold)).mean()) if finite.any() else 0.0
-    reasons = [reason for reason in (_unserved(head, row) for row in candidate) if reason]
-    common |= {"unserved": len(reasons), "unserved_reason": reasons[0] if reasons else None}
-    return OutputParity(kind=head.kind, rank_correlation=rank_correlation(scores, others), flips=flips, **common)
+        return OutputParity(kind="map" if is_map else "values", **measures)
+    measures |= _unserved(head, candidate)
+    if not is_map:
+        measures |= _score_measures(head, _scores(head, reference), _scores(head, candidate))
+    return OutputParity(kind=head.kind, **measures)
 
 
-def _unserved(head: Head, row: Scores) -> str | None:
-    try:
-        read_head(head, row)
-    except FrameError as error:
-        return str(error)
-    return None
+def _score_measures(head: Head, scores: Scores, others: Scores) -> dict[str, float]:
+    measures, threshold = {"rank_correlation": rank_correlation(scores, others)}, head_threshold(head)
+    if threshold is not None:
+        measures["flips"] = _mean((scores >= threshold) != (others >= threshold))
+    return measures
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean()) if len(values) else 0.0
+
+
+def _unserved(head: Head, answers: Scores) -> dict[str, Any]:
+    reasons = []
+    for row in answers:
+        try:
+            read_head(head, row)
+        except FrameError as error:
+            reasons.append(str(error))
+    return {"unserved": len(reasons), "unserved_reason": reasons[0] if reasons else None}
 
 
 def _rows(values: Scores) -> Scores:
@@ -181,15 +230,15 @@ def _rows(values: Scores) -> Scores:
 
 
 def _scores(head: Head, answers: Scores) -> Scores:
-    """The number that the threshold is held against: utility in [0, 1], mean opinion in 1..5."""
-    return answers @ OPINIONS / answers.sum(axis=1) if head.kind == "quality" else answers
+    """The number that the threshold is held against: utility in [0, 1], mean opinion in 1..5, clarity in 1..10."""
+    return answers @ OPINIONS / answers.sum(axis=1) if isinstance(head, QualityHead) else answers
 
 
 def _values(head: Head | None, answers: Scores) -> Scores:
     """All that can differ, on [0, 1]: (pictures, values). A distribution's mean counts beside its shares."""
-    if head is not None and head.kind == "quality":
+    if isinstance(head, QualityHead):
         return np.column_stack([answers, (_scores(head, answers) - 1) / 4])
-    return _rows(answers)
+    return _rows((answers - 1) / 9 if isinstance(head, ClarityHead) else answers)
 
 
 def mask_iou(reference: Scores, candidate: Scores) -> float:

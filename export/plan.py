@@ -6,7 +6,7 @@ graph's. No precision is asked of the builder, and what it built is held to what
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +143,7 @@ def build_plan(onnx: Path, manifest: Manifest, options: BuildOptions, device: De
     if options.library == "tensorrt" and device is None:
         raise ConfigError("--runtime tensorrt builds on a GPU, and there is none; tensorrt-rtx builds without")
     source = onnx.read_bytes()
-    content, precision = compile_onnx(trt, source, onnx, manifest.inputs[0], options)
+    content, precision = compile_onnx(trt, source, onnx, manifest.inputs, options)
     layers = None if device is None else inspect_engine(trt, library_logger(trt), content)
     if options.library == "tensorrt" and layers is None:
         raise EngineError(f"{onnx}: TensorRT cannot load what it built: {_complaints(library_logger(trt))}")
@@ -181,7 +181,9 @@ def unfinished(built: BuiltPlan, path: Path) -> Iterator[Path]:
         os.replace(draft, path)
 
 
-def compile_onnx(trt: Any, source: bytes, onnx: Path, spec: Input, options: BuildOptions) -> tuple[bytes, Precision]:
+def compile_onnx(
+    trt: Any, source: bytes, onnx: Path, specs: Sequence[Input], options: BuildOptions
+) -> tuple[bytes, Precision]:
     """The plan, and the precision of the network that it was made of; ``source`` is the file's content.
 
     Raises:
@@ -198,9 +200,9 @@ def compile_onnx(trt: Any, source: bytes, onnx: Path, spec: Input, options: Buil
     config = builder.create_builder_config()
     _configure(trt, config, options)
     profile = builder.create_optimization_profile()
-    profile.set_shape(
-        spec.name, *((batch, *spec.shape) for batch in (options.min_batch, options.opt_batch, options.max_batch))
-    )
+    batches = (options.min_batch, options.opt_batch, options.max_batch)
+    for spec in specs:
+        profile.set_shape(spec.name, *((batch, *spec.shape) for batch in batches))
     if config.add_optimization_profile(profile) < 0:
         raise EngineError(f"{onnx}: {options.library} refuses the batches: {_complaints(logger)}")
     timing_cache = _attach_timing_cache(config, options.timing_cache)

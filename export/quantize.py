@@ -6,11 +6,9 @@ float32: the picture's normalisation, a softmax, a scaling.
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from numpy.typing import NDArray
 from onnx import ModelProto, shape_inference
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
@@ -23,7 +21,7 @@ from export.graph import name_nodes
 from export.manifest import derived_manifest, weights_digest
 from export.parity import Parity, compare
 from export.qdq import LAYERS, OPS, cutting_clips, inner_nodes, layer_sizes, layers_before, shield
-from export.samples import draw_samples
+from export.samples import Samples, draw_samples
 from export.weight_rounding import collect_moments, put_rounded, round_layers
 from runtime.errors import ConfigError, EngineError
 from runtime.manifest import Manifest, Tolerances
@@ -43,8 +41,8 @@ reorders, quantises and transposes it)."""
 class Pictures:
     """Samples that calibrate, and samples that were held out of calibration: the gate takes both."""
 
-    calibration: NDArray[Any]
-    held_out: NDArray[Any]
+    calibration: Samples
+    held_out: Samples
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,11 @@ class Int8:
     kept: tuple[str, ...]
     calibration: Parity
     held_out: Parity
+
+    def failing(self, tolerances: Tolerances) -> set[str]:
+        """The outputs that are beyond the tolerances, on either set of pictures."""
+        outputs = [*self.calibration.outputs, *self.held_out.outputs]
+        return {one.output for one in outputs if one.faults(tolerances)}
 
     def faults(self, tolerances: Tolerances) -> list[str]:
         """What is beyond the tolerances, on either set of pictures."""
@@ -67,12 +70,12 @@ class Int8:
 class Quantizer:
     """What the calibration pictures say of a network; with it, any choice of layers becomes 8 bits."""
 
-    def __init__(self, model: ModelProto, samples: NDArray[Any], method: Method, *, seven_bits: bool = False) -> None:
+    def __init__(self, model: ModelProto, samples: Samples, method: Method, *, seven_bits: bool = False) -> None:
         """Measure ranges and moments.
 
         Args:
-            model: float32, with one input; it is left as it is.
-            samples: real pictures, (n, ...) of that input.
+            model: float32; it is left as it is.
+            samples: real pictures.
             method: of choosing a tensor's range.
             seven_bits: weights of 7 bits, for CPUs without VNNI: there a sum of two products of 8 bits is cut off
                 at 16.
@@ -171,8 +174,8 @@ def fit_int8(
 ) -> Int8:
     """In 8 bits, with as few layers in float32 as keep the answers within the tolerances.
 
-    Layers are kept in the order of how much the answers change when each of them alone is in 8 bits; first only
-    ``keep``, then one by one, with those that lie between kept ones.
+    Layers are kept in the order of how much the answers of the heads that fail change when each of them alone is in
+    8 bits; first only ``keep``, then one by one, with those that lie between kept ones.
 
     Raises:
         ConfigError: ``keep`` names a layer that is not there, or more than half of the layers.
@@ -190,16 +193,20 @@ def fit_int8(
     fitted = _try(quantizer, kept, manifest, pictures, references)
     if not fitted.faults(tolerances):
         return fitted
-    for layer in _rank_layers(quantizer, model, manifest, pictures.calibration, keep):
-        if layer in fitted.kept:
-            continue
-        kept = quantizer.bridged({*fitted.kept, layer})
+    harm = _harm(quantizer, model, manifest, pictures.calibration)
+    while fitted.faults(tolerances):
+        candidates = [layer for layer in quantizer.layers if layer not in fitted.kept]
+        failing = fitted.failing(tolerances)
+        worst = max(candidates, key=lambda layer: max(harm[layer].get(output, 0) for output in failing))
+        kept = quantizer.bridged({*fitted.kept, worst})
         if quantizer.keeps_too_many(kept):
-            break
+            raise _refusal(quantizer, manifest, fitted, tolerances)
         fitted = _try(quantizer, kept, manifest, pictures, references)
-        if not fitted.faults(tolerances):
-            return fitted
-    raise EngineError(
+    return fitted
+
+
+def _refusal(quantizer: Quantizer, manifest: Manifest, fitted: Int8, tolerances: Tolerances) -> EngineError:
+    return EngineError(
         f"{manifest.name} does not bear 8 bits: with {len(fitted.kept)} of {len(quantizer.layers)} layers in float32, "
         f"{'; '.join(fitted.faults(tolerances))}. Give more --pictures like those it will judge, another --method, or "
         "serve it in float32"
@@ -239,14 +246,19 @@ def _try(
     return Int8(model, kept, *parities)
 
 
-def _rank_layers(
-    quantizer: Quantizer, model: ModelProto, manifest: Manifest, samples: NDArray[Any], keep: Sequence[str]
-) -> Iterator[str]:
-    """The layers but ``keep``, the one first that changes the answers most when it alone is in 8 bits."""
+def _harm(quantizer: Quantizer, model: ModelProto, manifest: Manifest, samples: Samples) -> dict[str, dict[str, float]]:
+    """By layer, how much it changes each head's answers when it alone is in 8 bits.
+
+    As a share of what the worst layer does to that head: a score and a map change on scales of their own.
+    """
     samples = draw_samples(samples, RANKING_SAMPLES)
     reference = onnx_answers(model, samples)
-    harm = {}
-    candidates = [layer for layer in quantizer.layers if layer not in keep]
-    for layer in track(candidates, "ranking layers", console=Console(stderr=True), transient=True):
-        harm[layer] = compare(reference, onnx_answers(quantizer.quantise_alone(layer), samples), manifest).change
-    return iter(sorted(candidates, key=lambda layer: -harm[layer]))
+    changes = {}
+    for layer in track(quantizer.layers, "ranking layers", console=Console(stderr=True), transient=True):
+        changes[layer] = compare(reference, onnx_answers(quantizer.quantise_alone(layer), samples), manifest).changes
+    for output in [head.output for head in manifest.heads]:
+        finite = [each[output] for each in changes.values() if each[output] < float("inf")]
+        worst = max(finite, default=0) or 1
+        for each in changes.values():
+            each[output] /= worst
+    return changes

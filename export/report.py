@@ -25,8 +25,8 @@ def rules_to_measure(manifest: Manifest) -> list[Resize]:
     return [*RULES, *(own.model_copy(update={"scaled_decode": scaled}) for scaled in (False, True))]
 
 
-def write_report(measured: list[Measured], manifest: Manifest, out: TextIO) -> None:
-    """Print every table; the scores are those of ``rules_to_measure``."""
+def write_report(measured: list[Measured], manifest: Manifest, threshold: float, out: TextIO) -> None:
+    """Print every table; the scores are those of ``rules_to_measure``, the threshold the head's."""
     rules = rules_to_measure(manifest)
     own = rules.index(manifest.inputs[0].resize, len(RULES))
     out.write(f"Engine {manifest.name} {manifest.version}, {manifest.digest}\n")
@@ -35,7 +35,7 @@ def write_report(measured: list[Measured], manifest: Manifest, out: TextIO) -> N
     _write_damage(measured, own, out)
     _write_kept(measured, own, out)
     _write_right(measured, own, out)
-    _write_scaled_decode(measured, manifest.inputs[0].resize, manifest.heads[0].threshold, out)
+    _write_scaled_decode(measured, manifest.inputs[0].resize, threshold, out)
 
 
 def separation(scores: Scores) -> float:

@@ -1,6 +1,7 @@
-"""Real pictures as samples of an engine's input, through the runtime's own decoder and preprocessing."""
+"""Real pictures as samples of an engine's inputs, through the runtime's own decoder and preprocessing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,41 +9,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.damage import COPIES, LIVE_DAMAGE
-from runtime.decode import Decoder
+from runtime.decode import Decoder, Picture
 from runtime.errors import ConfigError, FrameError
 from runtime.manifest import Input
-from runtime.preprocess import Preprocessor
+from runtime.preprocess import Preprocessor, Size, common_least
 
 MAX_PIXELS = 100_000_000
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
-def load_samples(paths: Sequence[Path], spec: Input, *, damaged: bool = False) -> NDArray[Any]:
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Pictures as a network takes them: by input's name (n, ...), and sample i of every input is of picture i."""
+
+    inputs: Mapping[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def __getitem__(self, chosen: "slice | NDArray[np.integer[Any]]") -> "Samples":
+        """Some of them, by a slice or by their numbers."""
+        return Samples({name: values[chosen] for name, values in self.inputs.items()})
+
+    def batches(self, size: int) -> "Iterator[Samples]":
+        """All of them, ``size`` at a time, the last ones fewer."""
+        return (self[start : start + size] for start in range(0, len(self), size))
+
+
+def load_samples(paths: Sequence[Path], specs: Sequence[Input], *, damaged: bool = False) -> Samples:
     """Samples of pictures, in the order of the paths, as serving would make them.
 
     Args:
         paths: pictures, and folders that are searched with their subfolders.
-        spec: the input.
+        specs: the inputs.
         damaged: after each picture come its copies: JPEG quality 10 and 5, blurred, dark.
 
     Returns:
-        (n, *spec.shape) of the input's dtype, n > 0.
+        for each input (n, *spec.shape) of its dtype, n > 0.
 
     Raises:
         ConfigError: there are no pictures, or one of them cannot be read.
     """
     found = find_pictures(paths)
-    decoder, preprocessor = Decoder(MAX_PIXELS), Preprocessor(spec)
+    decoder, preprocessors = Decoder(MAX_PIXELS), {spec.name: Preprocessor(spec) for spec in specs}
+    least = common_least(list(preprocessors.values()))
     copies = 1 + (len(LIVE_DAMAGE) if damaged else 0)
-    samples = preprocessor.batch(len(found) * copies)
-    slots = iter(samples)
-    for path in found:
-        for encoded in _encoded(path, decoder, damaged):
-            preprocessor.fill(_pixels(decoder, encoded, path, preprocessor.least), next(slots))
-    return samples
+    samples = {name: preprocessor.batch(len(found) * copies) for name, preprocessor in preprocessors.items()}
+    pictures = ((path, encoded) for path in found for encoded in _encoded(path, decoder, damaged))
+    for index, (path, encoded) in enumerate(pictures):
+        picture = _decode(decoder, encoded, path, least)
+        for name, preprocessor in preprocessors.items():
+            preprocessor.fill(picture.pixels, samples[name][index], (picture.height, picture.width))
+    return Samples(samples)
 
 
-def draw_samples(samples: NDArray[Any], count: int) -> NDArray[Any]:
+def draw_samples(samples: Samples, count: int) -> Samples:
     """At most ``count`` of them, in their order, drawn from all: each n-th may be the same kind of copy."""
     return samples[np.sort(np.random.default_rng(0).permutation(len(samples))[:count])]
 
@@ -74,12 +95,12 @@ def _encoded(path: Path, decoder: Decoder, damaged: bool) -> Iterator[bytes]:
     whole = path.read_bytes()
     yield whole
     if damaged:
-        pixels = _pixels(decoder, whole, path, None).copy()  # decoding a copy overwrites the decoder's scratch
+        pixels = _decode(decoder, whole, path, None).pixels.copy()  # decoding a copy overwrites the decoder's scratch
         yield from (COPIES[name](pixels) for name in LIVE_DAMAGE)
 
 
-def _pixels(decoder: Decoder, encoded: bytes, path: Path, least: tuple[int, int] | None) -> NDArray[np.uint8]:
+def _decode(decoder: Decoder, encoded: bytes, path: Path, least: Size | None) -> Picture:
     try:
-        return decoder.decode(encoded, least).pixels
+        return decoder.decode(encoded, least)
     except FrameError as error:
         raise ConfigError(f"--pictures {path}: {error}; leave it out") from error

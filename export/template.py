@@ -1,14 +1,16 @@
 """A manifest for a graph that has none: what the graph says filled in, what only its maker knows left null."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from onnx import ModelProto, TensorProto
 
 from export.graph import TensorSpec, inputs, outputs
 from export.manifest import weights_digest
-from runtime.manifest import HEAD_SHAPES, Resize
+from runtime.manifest import Patches, Resize
 
 Template = dict[str, Any]
+_LEAST_SIDE = Patches.model_fields["least_side"].default
 
 
 def manifest_template(model: ModelProto, name: str) -> Template:
@@ -26,7 +28,8 @@ def manifest_template(model: ModelProto, name: str) -> Template:
 
 
 def _input(spec: TensorSpec) -> Template:
-    layout, height, width = _picture_shape(spec)
+    shows_patches = len(spec.shape) == 5
+    layout, height, width = _picture_shape(spec.shape[2:] if shows_patches else spec.shape[1:])
     template = {
         "name": spec.name,
         "dtype": spec.dtype,
@@ -36,17 +39,19 @@ def _input(spec: TensorSpec) -> Template:
         "color": "RGB",
         "resize": Resize().model_dump(),
     }
+    if shows_patches:  # how many there are, the graph may tell, but not how they lie
+        template["patches"] = {"rows": None, "columns": None, "least_side": _LEAST_SIDE}
     if spec.dtype != "uint8":
         template |= {"mean": None, "std": None}
     return template
 
 
-def _picture_shape(spec: TensorSpec) -> tuple[str | None, int | None, int | None]:
+def _picture_shape(shape: Sequence[int | str]) -> tuple[str | None, int | None, int | None]:
     """Layout, height and width, as far as the graph tells them."""
-    match spec.shape:
-        case (_, height, width, 3):
+    match shape:
+        case (height, width, 3):
             layout = "NHWC"
-        case (_, 3, height, width):
+        case (3, height, width):
             layout = "NCHW"
         case _:
             return None, None, None
@@ -58,11 +63,16 @@ def _known(size: int | str) -> int | None:
 
 
 def _heads(spec: TensorSpec) -> list[Template]:
-    return [
-        {"kind": kind, "output": spec.name, "threshold": None}
-        for kind, sample in HEAD_SHAPES.items()
-        if spec.dtype == "float32" and spec.takes(sample)
-    ]
+    """What the output can be: none, or one head, whose kind is left to its maker where shape and name do not tell."""
+    if spec.dtype != "float32":
+        return []
+    match spec.shape:
+        case (_,):
+            kind = next((kind for kind in ("utility", "clarity") if kind in spec.name.lower()), None)
+            return [{"kind": kind, "output": spec.name, "threshold": None}]
+        case (_, height, width):
+            return [{"kind": "saliency", "output": spec.name, "height": _known(height), "width": _known(width)}]
+    return [{"kind": "quality", "output": spec.name, "threshold": None}] if spec.takes((5,)) else []
 
 
 def _precision(model: ModelProto) -> str:

@@ -118,6 +118,7 @@ def _trace(served: ServedNetwork, specs: Sequence[Input], dynamic_size: bool, wh
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of torch's own calls
+            warnings.filterwarnings("ignore", "# The axis name: .* will not be used", UserWarning)  # one batch for all
             program = torch.onnx.export(
                 served,
                 examples,

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 
@@ -14,13 +13,15 @@ from export.answers import Answers, onnx_answers, plan_answers, torch_answers
 from export.graph import inputs
 from export.manifest import check_manifest, load_model, read_model_manifest
 from export.parity import OutputParity, Parity, compare, tolerances_of
+from export.samples import Samples
 from runtime.errors import ConfigError
-from runtime.manifest import Head, Input, Manifest, Tolerances
+from runtime.manifest import Head, Input, Manifest, SaliencyHead, Tolerances, head_threshold, whole_picture
 
 PLANS = {".plan", ".engine"}
 SCHEMA = "framegate/parity/1"
-Samples = Callable[[Input], NDArray[Any]]
-"""The pictures as samples of an input."""
+Inputs = tuple[Input, ...]
+Show = Callable[[Inputs], Samples]
+"""The pictures as samples of inputs."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,22 @@ class Reference:
     """What the engines are held to."""
 
     heads: tuple[Head, ...]
-    input: Input
+    inputs: Inputs
     any_size: bool
-    """Whether it takes pictures of other heights and widths than its input's."""
-    judge: Callable[[NDArray[Any]], Answers]
-    samples: Samples
-    _known: dict[Input, Answers] = field(default_factory=dict)
+    """Whether it takes whole pictures of other heights and widths than its input's."""
+    judge: Callable[[Samples], Answers]
+    show: Show
+    _known: dict[Inputs, Answers] = field(default_factory=dict)
 
-    def answers(self, candidate: Input) -> Answers:
+    def answers(self, candidate: Inputs) -> Answers:
         """To the pictures, at the height and width of the candidate where the reference takes any."""
-        spec = self.input
-        if self.any_size:
-            spec = spec.model_copy(update={"height": candidate.height, "width": candidate.width})
-        if spec not in self._known:
-            self._known[spec] = self.judge(self.samples(spec))
-        return self._known[spec]
+        specs, whole = self.inputs, whole_picture(candidate)
+        if self.any_size and whole is not None:
+            size = {"height": whole.height, "width": whole.width}
+            specs = tuple(spec if spec.patches else spec.model_copy(update=size) for spec in specs)
+        if specs not in self._known:
+            self._known[specs] = self.judge(self.show(specs))
+        return self._known[specs]
 
     def head_faults(self, heads: Sequence[Head]) -> list[str]:
         """What an engine's heads have lost, gained or changed, in words."""
@@ -53,9 +55,15 @@ class Reference:
             *(
                 f"head {kind!r} is {_in_words(others[kind])}, the reference's {_in_words(own[kind])}"
                 for kind in own.keys() & others.keys()
-                if own[kind] != others[kind]
+                if self._sized_as(own[kind], others[kind]) != others[kind]
             ),
         ]
+
+    def _sized_as(self, own: Head, other: Head) -> Head:
+        """Where pictures may be of any size, so may the map of them."""
+        if self.any_size and isinstance(own, SaliencyHead) and isinstance(other, SaliencyHead):
+            return own.model_copy(update={"height": other.height, "width": other.width})
+        return own
 
 
 @dataclass(frozen=True)
@@ -94,25 +102,25 @@ class Verdict:
         }
 
 
-def verify(reference: Path, candidates: Sequence[Path], samples: Samples) -> list[Verdict]:
+def verify(reference: Path, candidates: Sequence[Path], show: Show) -> list[Verdict]:
     """Compare each candidate's answers with the reference's.
 
     Args:
         reference: a checkpoint's stem, or an ONNX file.
         candidates: ONNX files and TensorRT plans; a plan is left out, with the reason, where there is no GPU.
-        samples: makes the pictures what an engine takes.
+        show: makes the pictures what an engine takes.
 
     Raises:
         ConfigError: the checkpoint cannot be read.
         EngineError: an engine cannot be read or run, or its outputs are not the reference's.
     """
     manifests = [read_engine_manifest(path) for path in candidates]  # before the long work
-    held_to = open_reference(reference, samples)
-    samples(held_to.input)  # pictures that cannot be read are told, even where no engine can run
+    held_to = open_reference(reference, show)
+    show(held_to.inputs)  # pictures that cannot be read are told, even where no engine can run
     return [_verdict(path, manifest, held_to) for path, manifest in zip(candidates, manifests, strict=True)]
 
 
-def open_reference(path: Path, samples: Samples) -> Reference:
+def open_reference(path: Path, show: Show) -> Reference:
     """PyTorch for a checkpoint, ONNX Runtime for an ONNX file.
 
     Raises:
@@ -121,14 +129,17 @@ def open_reference(path: Path, samples: Samples) -> Reference:
     """
     if path.suffix == ".onnx":
         manifest = read_engine_manifest(path)
-        open_sizes = [isinstance(side, str) for side in inputs(load_model(path))[0].shape[1:]]
-        judge = partial(onnx_answers, path)
-        return Reference(manifest.heads, manifest.inputs[0], sum(open_sizes) == 2, judge, samples)
+        return Reference(manifest.heads, manifest.inputs, _takes_any_size(path), partial(onnx_answers, path), show)
     from training.checkpoint import load_checkpoint  # noqa: PLC0415 - torch, only for a checkpoint
 
     checkpoint = load_checkpoint(path)
     own = checkpoint.description
-    return Reference(own.heads, own.input, own.dynamic_size, partial(torch_answers, checkpoint), samples)
+    return Reference(own.heads, own.inputs, own.dynamic_size, partial(torch_answers, checkpoint), show)
+
+
+def _takes_any_size(onnx: Path) -> bool:
+    """Whether height and width are open in an input of its graph: the one that shows the whole picture."""
+    return any(sum(isinstance(side, str) for side in spec.shape[1:]) == 2 for spec in inputs(load_model(onnx)))
 
 
 def read_engine_manifest(path: Path) -> Manifest:
@@ -155,15 +166,17 @@ def _verdict(path: Path, manifest: Manifest, reference: Reference) -> Verdict:
     absence = _absence() if path.suffix in PLANS else ""
     if absence:
         return Verdict(path, manifest, None, absence, head_faults)
-    spec, plan = manifest.inputs[0], manifest.plan
-    fed = reference.samples(spec)
+    plan, fed = manifest.plan, reference.show(manifest.inputs)
     answers = onnx_answers(path, fed) if plan is None else plan_answers(path, fed, plan.opt_batch)
-    parity = compare(reference.answers(spec), answers, manifest)
+    parity = compare(reference.answers(manifest.inputs), answers, manifest)
     return Verdict(path, manifest, parity, head_faults=head_faults)
 
 
 def _in_words(head: Head) -> str:
-    return f"of output {head.output!r} with threshold {head.threshold:g}"
+    if isinstance(head, SaliencyHead):
+        return f"of output {head.output!r} and {head.height} x {head.width}"
+    threshold = head_threshold(head)
+    return f"of output {head.output!r} with " + ("no threshold" if threshold is None else f"threshold {threshold:g}")
 
 
 def _absence() -> str:

@@ -17,6 +17,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
+from export.samples import Samples
+
 Floats = NDArray[np.float64]
 
 POSITIONS = 64
@@ -79,7 +81,7 @@ def find_layers(model: ModelProto) -> list[Layer]:
     return layers
 
 
-def collect_moments(model: ModelProto, samples: NDArray[Any]) -> dict[str, Moments]:
+def collect_moments(model: ModelProto, samples: Samples) -> dict[str, Moments]:
     """Moments of each layer's inputs over the samples, by the node's name."""
     layers = find_layers(model)
     augmented = ModelProto()
@@ -93,8 +95,8 @@ def collect_moments(model: ModelProto, samples: NDArray[Any]) -> dict[str, Momen
     session = ort.InferenceSession(augmented.SerializeToString(), options, providers=["CPUExecutionProvider"])
     random = np.random.default_rng(0)
     moments: dict[str, Moments] = {}
-    for sample in samples:
-        values = dict(zip(names, session.run(names, {model.graph.input[0].name: sample[None]}), strict=True))
+    for one in samples.batches(1):
+        values = dict(zip(names, session.run(names, one.inputs), strict=True))
         for layer in layers:
             seen = _seen(layer, values[layer.node.input[0]], random).astype(np.float64)  # sums of squares need it
             first = seen.sum(axis=1)
@@ -191,21 +193,24 @@ def _add_to_bias(model: ModelProto, node: NodeProto, tensors: dict[str, Any], sh
 
 
 def _seen(layer: Layer, values: NDArray[Any], random: np.random.Generator) -> NDArray[np.float32]:
-    """What the filters see at some places of one sample: (groups, places, inputs)."""
+    """What the filters see at some places of one sample: (groups, places, inputs).
+
+    Where the layer sees patches of the sample, ``values`` has a row for each, and places are drawn from all of them.
+    """
     if layer.node.op_type == "Gemm":
         return np.asarray(values[None], np.float32)
     attributes = _attributes(layer.node)
     strides, dilations = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
     top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
-    padded = np.pad(values[0], ((0, 0), (top, bottom), (left, right)))
+    padded = np.pad(values, ((0, 0), (0, 0), (top, bottom), (left, right)))
     reach = [(size - 1) * step + 1 for size, step in zip(layer.weights.shape[2:], dilations, strict=True)]
-    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(1, 2))
-    windows = windows[:, :: strides[0], :: strides[1], :: dilations[0], :: dilations[1]]
-    height, width = windows.shape[1:3]
-    places = random.permutation(height * width)[:POSITIONS]
-    picked = windows[:, places // width, places % width]  # (channels, places, kernel height, kernel width)
-    grouped = picked.reshape(layer.groups, -1, *picked.shape[1:]).swapaxes(1, 2)
-    return np.ascontiguousarray(grouped.reshape(layer.groups, len(places), -1), np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))
+    windows = windows[:, :, :: strides[0], :: strides[1], :: dilations[0], :: dilations[1]]
+    rows, _, height, width = windows.shape[:4]
+    row, top, left = np.unravel_index(random.permutation(rows * height * width)[:POSITIONS], (rows, height, width))
+    picked = windows[row, :, top, left]  # (places, channels, kernel height, kernel width)
+    grouped = picked.reshape(len(picked), layer.groups, -1).swapaxes(0, 1)
+    return np.ascontiguousarray(grouped, np.float32)
 
 
 def _attributes(node: NodeProto) -> dict[str, Any]:

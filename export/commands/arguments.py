@@ -1,17 +1,18 @@
 """What several commands' parsers and beginnings share."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigError
-from runtime.manifest import Input, Manifest
+from runtime.manifest import Input, Manifest, Precision, Tolerances
 from training.commands.arguments import positive
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+
+    from export.samples import Samples
 
 BASELINE = Path("models/utility-baseline.onnx")
 
@@ -37,7 +38,37 @@ def add_gate(parser: argparse.ArgumentParser, default: str = "") -> None:
     parser.add_argument("--unverified", action="store_true", help="write the engine without proving anything")
 
 
-def gate_samples(options: argparse.Namespace, spec: Input) -> NDArray[Any] | None:
+def add_mask_iou(parser: argparse.ArgumentParser, default: float) -> None:
+    """Let the user say what a saliency head's masks are held to."""
+    parser.add_argument(
+        "--mask-iou",
+        type=float,
+        metavar="IOU",
+        help=f"of an engine that gives a saliency map: intersection over union of its masks with the float32 "
+        f"engine's, the mean over pictures, at least; kept in the manifest ({default:g})",
+    )
+
+
+def given_tolerances(manifest: Manifest, precision: Precision, **given: float | None) -> Tolerances:
+    """Those that an engine of ``precision`` is held to: the precision's, or what the user has ``given`` (not None).
+
+    Raises:
+        ConfigError: a number that is not in 0..1, or one for masks where no head gives a map.
+    """
+    from export.parity import default_tolerances
+
+    for name, value in given.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is not None and not 0 <= value <= 1:
+            raise ConfigError(f"{option} {value}: it is from 0 to 1")
+        if value is not None and name == "mask_iou" and all(head.kind != "saliency" for head in manifest.heads):
+            kinds = ", ".join(head.kind for head in manifest.heads)
+            raise ConfigError(f"{option} {value}: {manifest.name} gives no saliency map, only {kinds}; leave it out")
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return default_tolerances(precision, manifest.heads).model_copy(update=chosen)
+
+
+def gate_samples(options: argparse.Namespace, specs: Sequence[Input]) -> "Samples | None":
     """The samples that ``add_gate``'s options name; None where the user wants no proof.
 
     Raises:
@@ -53,7 +84,7 @@ def gate_samples(options: argparse.Namespace, spec: Input) -> NDArray[Any] | Non
     import export.answers  # noqa: F401 - a package that the proof needs is missed before the long work
     from export.samples import load_samples
 
-    return load_samples(options.pictures, spec, damaged=options.damaged)
+    return load_samples(options.pictures, specs, damaged=options.damaged)
 
 
 def open_float32(path: Path) -> "tuple[ModelProto, Manifest]":

@@ -3,11 +3,9 @@
 import argparse
 from pathlib import Path
 
-from export.commands.arguments import add_gate, gate_samples, open_float32
+from export.commands.arguments import add_gate, add_mask_iou, gate_samples, given_tolerances, open_float32
 from export.commands.recipe import recipe
 from export.commands.targets import ONNX, require_suffix, require_targets
-from runtime.errors import ConfigError
-from runtime.manifest import Tolerances
 from training.commands.arguments import Commands
 
 
@@ -21,6 +19,7 @@ def add(commands: Commands) -> None:
         metavar="D",
         help="how far a score may be from the float32 engine's, on [0, 1]; kept in the manifest (0.005)",
     )
+    add_mask_iou(parser, 0.99)
     add_gate(parser)
     parser.set_defaults(command=run, remedy="pip install 'framegate[cpu,manifest]'")
 
@@ -32,8 +31,8 @@ def run(options: argparse.Namespace) -> None:
     require_suffix("--output", options.output, ONNX)
     require_targets({"--output": options.output}, [options.engine])
     model, manifest = open_float32(options.engine)
-    tolerances = _tolerances(options.difference)
-    samples = gate_samples(options, manifest.inputs[0])
+    tolerances = given_tolerances(manifest, "fp16", difference=options.difference, mask_iou=options.mask_iou)
+    samples = gate_samples(options, manifest.inputs)
     if samples is None:
         half = to_half(model)
         told = "not compared with anything"
@@ -52,18 +51,9 @@ def _recipe(options: argparse.Namespace) -> str:
     flags = {
         "--output": options.output,
         "--difference": options.difference,
+        "--mask-iou": options.mask_iou,
         "--pictures": options.pictures,
         "--damaged": options.damaged,
         "--unverified": options.unverified,
     }
     return recipe("fp16", options.engine, flags)
-
-
-def _tolerances(difference: float | None) -> Tolerances:
-    from export.parity import TOLERANCES
-
-    if difference is None:
-        return TOLERANCES["fp16"]
-    if not 0 <= difference <= 1:
-        raise ConfigError(f"--difference {difference}: scores are compared on [0, 1]")
-    return TOLERANCES["fp16"].model_copy(update={"difference": difference})

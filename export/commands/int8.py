@@ -2,10 +2,11 @@
 
 import argparse
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.commands.arguments import open_float32
+from export.commands.arguments import add_mask_iou, given_tolerances, open_float32
 from export.commands.recipe import recipe
 from export.commands.targets import ONNX, require_suffix, require_targets
 from runtime.errors import ConfigError
@@ -13,7 +14,7 @@ from runtime.manifest import Tolerances
 from training.commands.arguments import Commands
 
 if TYPE_CHECKING:
-    from export.parity import Parity
+    from export.parity import OutputParity, Parity
     from export.quantize import Int8, Pictures
     from runtime.manifest import Input
 
@@ -62,6 +63,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--rank-correlation", type=float, metavar="R", help="Spearman's, at least (0.99)")
     parser.add_argument("--flips", type=float, metavar="SHARE", help="of decisions, at most (0.02)")
+    add_mask_iou(parser, 0.95)
     parser.add_argument(
         "--unverified",
         action="store_true",
@@ -78,8 +80,9 @@ def run(options: argparse.Namespace) -> None:
     require_targets({"--output": options.output}, [options.engine])
     model, manifest = open_float32(options.engine)
     require_layers(model, options.keep)
-    tolerances = _tolerances(options)
-    pictures = split_pictures(options.pictures, manifest.inputs[0], damaged=options.damaged)
+    given = {"rank_correlation": options.rank_correlation, "flips": options.flips, "mask_iou": options.mask_iou}
+    tolerances = given_tolerances(manifest, "int8", **given)
+    pictures = split_pictures(options.pictures, manifest.inputs, damaged=options.damaged)
     fitted = fit_int8(
         model,
         manifest,
@@ -96,7 +99,7 @@ def run(options: argparse.Namespace) -> None:
     _tell(options, fitted, pictures)
 
 
-def split_pictures(paths: list[Path], spec: "Input", *, damaged: bool) -> "Pictures":
+def split_pictures(paths: list[Path], specs: "Sequence[Input]", *, damaged: bool) -> "Pictures":
     """Split by picture: a damaged copy, or the same picture under another name, is never on the other side.
 
     Raises:
@@ -118,17 +121,7 @@ def split_pictures(paths: list[Path], spec: "Input", *, damaged: bool) -> "Pictu
     order = np.random.default_rng(SEED).permutation(len(found))
     held_out = max(1, len(found) // HELD_OUT)
     sides = [[found[i] for i in sorted(side)] for side in (order[held_out:], order[:held_out])]
-    return Pictures(*(load_samples(side, spec, damaged=damaged) for side in sides))
-
-
-def _tolerances(options: argparse.Namespace) -> Tolerances:
-    from export.parity import TOLERANCES
-
-    given = {"rank_correlation": options.rank_correlation, "flips": options.flips}
-    for name, value in given.items():
-        if value is not None and not 0 <= value <= 1:
-            raise ConfigError(f"--{name.replace('_', '-')} {value}: it is from 0 to 1")
-    return TOLERANCES["int8"].model_copy(update={name: value for name, value in given.items() if value is not None})
+    return Pictures(*(load_samples(side, specs, damaged=damaged) for side in sides))
 
 
 def _recipe(options: argparse.Namespace) -> str:
@@ -142,6 +135,7 @@ def _recipe(options: argparse.Namespace) -> str:
         "--unverified": options.unverified,
         "--rank-correlation": options.rank_correlation,
         "--flips": options.flips,
+        "--mask-iou": options.mask_iou,
     }
     return recipe("int8", options.engine, flags)
 
@@ -158,9 +152,11 @@ def _tell(options: argparse.Namespace, fitted: "Int8", pictures: "Pictures") -> 
 
 
 def _in_words(parity: "Parity") -> str:
-    return "; ".join(
-        f"{one.output}: rank correlation {one.rank_correlation:.4f}, {100 * one.flips:.1f} % of decisions flip, "
-        f"difference {one.difference:.2g} at most"
-        for one in parity.outputs
-        if one.rank_correlation is not None and one.flips is not None
-    )
+    return "; ".join(f"{one.output}: {', '.join(_measures(one))}" for one in parity.outputs if one.has_head)
+
+
+def _measures(one: "OutputParity") -> list[str]:
+    measures = [] if one.rank_correlation is None else [f"rank correlation {one.rank_correlation:.4f}"]
+    measures += [] if one.flips is None else [f"{100 * one.flips:.1f} % of decisions flip"]
+    measures += [] if one.mask_iou is None else [f"masks' IoU {one.mask_iou:.4f}"]
+    return [*measures, f"difference {one.difference:.2g} at most"]

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     judge = Judge(options.engine, options.threads)
     rules = rules_to_measure(judge.manifest)
     measured = [measure(judge, folder, rules, options.every, options.cover) for folder in options.folders]
-    write_report(measured, judge.manifest, sys.stdout)
+    write_report(measured, judge.manifest, judge.head.threshold, sys.stdout)
 
 
 def _frame_size(text: str) -> tuple[int, int]:

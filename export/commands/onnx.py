@@ -2,16 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from export.commands.arguments import add_gate, gate_samples, size
 from export.commands.targets import ONNX, require_suffix, require_targets
 from training.commands.arguments import Commands
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from onnx import ModelProto
 
+    from export.samples import Samples
     from runtime.manifest import Input
     from training.checkpoint import Checkpoint
 
@@ -31,15 +31,16 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from export.manifest import read_model_manifest, save_model
-    from export.trace import make_engine, sized_input
+    from export.trace import make_engine, sized_inputs
     from training.checkpoint import load_checkpoint
 
     require_suffix("--output", options.output, ONNX)
     require_targets({"--output": options.output})
     checkpoint = load_checkpoint(options.checkpoint)
-    spec = sized_input(checkpoint.description, options.size, options.dynamic_size)
-    specs = [spec, _another_size(spec)] if options.dynamic_size else [spec]
-    fed = [gate_samples(options, each) for each in specs]  # before the long work
+    specs = sized_inputs(checkpoint.description, options.size, options.dynamic_size)
+    fed = [gate_samples(options, specs)]  # before the long work
+    if options.dynamic_size:
+        fed.append(gate_samples(options, _another_size(specs)))
     model = make_engine(checkpoint, size=options.size, dynamic_size=options.dynamic_size)
     for samples in fed:
         if samples is not None:
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, {digest}")
 
 
-def prove(checkpoint: "Checkpoint", model: "ModelProto", samples: "NDArray[Any]", what: str) -> None:
+def prove(checkpoint: "Checkpoint", model: "ModelProto", samples: "Samples", what: str) -> None:
     """Hold an engine to the checkpoint it was made of.
 
     Raises:
@@ -60,11 +61,14 @@ def prove(checkpoint: "Checkpoint", model: "ModelProto", samples: "NDArray[Any]"
     from export.parity import compare, tolerances_of
 
     manifest = read_model_manifest(model, what)
-    height, width = samples.shape[1:3]
     parity = compare(torch_answers(checkpoint, samples), onnx_answers(model, samples), manifest)
-    parity.require(tolerances_of(manifest), f"{what} at {height}x{width}")
+    shapes = ", ".join(f"{name} {values.shape[1:]}" for name, values in samples.inputs.items())
+    parity.require(tolerances_of(manifest), f"{what} with {shapes}")
 
 
-def _another_size(spec: "Input") -> "Input":
-    """Of another height, width and aspect ratio: one size proves nothing of the others."""
-    return spec.model_copy(update={"height": spec.height * 3 // 2, "width": spec.width * 5 // 4})
+def _another_size(specs: "tuple[Input, ...]") -> "tuple[Input, ...]":
+    """Whole pictures of another height, width and aspect ratio: one size proves nothing of the others."""
+    return tuple(
+        spec if spec.patches else spec.model_copy(update={"height": spec.height * 3 // 2, "width": spec.width * 5 // 4})
+        for spec in specs
+    )

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from export.commands.arguments import add_gate, gate_samples
 from export.commands.recipe import recipe
@@ -11,9 +11,8 @@ from runtime.errors import ConfigError, InferenceError
 from training.commands.arguments import Commands, positive
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from export.plan import BuildOptions, BuiltPlan
+    from export.samples import Samples
     from runtime.device import Device
 
 SUFFIXES = (".plan", ".engine")
@@ -68,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
     wanted = _build_options(options)
     device, absence = _find_device(options)
     manifest = read_source(options.onnx, wanted)
-    samples = gate_samples(options, manifest.inputs[0])
+    samples = gate_samples(options, manifest.inputs)
     built = build_plan(options.onnx, manifest, wanted, device, _recipe(options))
     if options.layers and built.layers is None:
         raise ConfigError(f"--layers {options.layers}: this GPU cannot load the plan, and so not list its layers")
@@ -152,7 +151,7 @@ def _find_device(options: argparse.Namespace) -> "tuple[Device | None, str]":
         return None, str(error)
 
 
-def _prove(draft: Path, onnx: Path, samples: "NDArray[Any]", built: "BuiltPlan") -> None:
+def _prove(draft: Path, onnx: Path, samples: "Samples", built: "BuiltPlan") -> None:
     """Hold the plan's answers to those of the ONNX file that it was built from."""
     from export.answers import onnx_answers, plan_answers
     from export.parity import compare, tolerances_of

@@ -3,7 +3,6 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from export.commands.targets import require_replaceable, require_targets
 from runtime.errors import FramegateError
@@ -26,12 +25,10 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     from functools import cache
 
-    from numpy.typing import NDArray
     from rich.console import Console
 
-    from export.samples import load_samples
-    from export.verify import SCHEMA, report, table, verify
-    from runtime.manifest import Input
+    from export.samples import Samples, load_samples
+    from export.verify import SCHEMA, Inputs, report, table, verify
     from training.files import write_whole
 
     engines = [options.reference, *options.engines]
@@ -41,12 +38,12 @@ def run(options: argparse.Namespace) -> None:
     counts = []
 
     @cache
-    def samples(spec: Input) -> NDArray[Any]:
-        made = load_samples(options.pictures, spec, damaged=options.damaged)
+    def show(specs: Inputs) -> Samples:
+        made = load_samples(options.pictures, specs, damaged=options.damaged)
         counts.append(len(made))
         return made
 
-    verdicts = verify(options.reference, options.engines, samples)
+    verdicts = verify(options.reference, options.engines, show)
     Console().print(table(options.reference, counts[0], verdicts))
     if options.json:
         written = report(options.reference, counts[0], verdicts)

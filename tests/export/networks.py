@@ -1,10 +1,27 @@
-"""A small network with what makes exporting hard: pyramid pooling over any size, and two heads. Needs torch."""
+"""Small networks with what makes exporting hard: pooling over any size, two views of a picture. Need torch."""
+
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from runtime.manifest import Head, Input, Provenance, QualityHead, Resize, UtilityHead
+from export.samples import load_samples
+from runtime.manifest import (
+    ClarityHead,
+    Head,
+    Input,
+    Patches,
+    Provenance,
+    QualityHead,
+    Resize,
+    SaliencyHead,
+    UtilityHead,
+)
 from training.checkpoint import Checkpoint, Description
+from training.models.aspp import Aspp, normalised
+from training.models.clarity import score_of
+from training.models.mask_decoder import MaskDecoder
+from training.models.patches import PatchBranch
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 HEADS: tuple[Head, ...] = (UtilityHead(output="usefulness", threshold=0.5), QualityHead(output="opinions", threshold=3))
@@ -75,3 +92,68 @@ def pyramid_checkpoint(*, dynamic_size: bool) -> Checkpoint:
         provenance=Provenance(data="none: random weights", licence="Apache-2.0", command="tests.export.networks"),
     )
     return Checkpoint(description, network.eval())
+
+
+FRAMES = Input(name="frames", height=64, width=64)
+PATCHES = Input(name="patches", height=32, width=32, patches=Patches(rows=2, columns=3, least_side=240))
+COVER: tuple[Head, ...] = (ClarityHead(output="clarity", threshold=4), SaliencyHead(output="map", height=32, width=32))
+
+
+class Cover(nn.Module):  # type: ignore[misc]
+    """What the cover engine is made of, smaller: dilated separable convolutions, an enlargement, and two views.
+
+    A softmax weighs the patches, a Concat joins both views' features, and a finer map is made of channels.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near = nn.Sequential(
+            normalised(nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False), channels=16),
+            normalised(nn.Conv2d(16, 16, 3, stride=2, padding=1, bias=False), channels=16),
+        )
+        self.far = normalised(nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False), channels=32)
+        self.aspp = Aspp(32, 24, rates=(1, 2, 3), separable=True, dropout=0)
+        self.decoder = MaskDecoder(
+            16, low_width=8, pyramid=24, width=16, separable=True, dropout=(0, 0), align_corners=False, finer=2
+        )
+        self.patches = PatchBranch(8, 12, 16)
+        self.judge = nn.Linear(24 + 2 * 16, 1)
+
+    def forward(self, frames: Tensor, patches: Tensor) -> dict[str, Tensor]:
+        near = self.near((frames - 127) / 64)
+        pyramid = self.aspp(self.far(near))
+        seen = torch.cat([pyramid.mean(dim=(2, 3)), self.patches(patches)], dim=1)
+        return {
+            "clarity": score_of(torch.sigmoid(self.judge(seen).squeeze(1))),
+            "map": torch.sigmoid(self.decoder(pyramid, near)),
+        }
+
+
+def cover_checkpoint(photos: Path, *, dynamic_size: bool = False) -> Checkpoint:
+    """With fixed random weights whose scores and maps differ from picture to picture, made so on real ones."""
+    torch.manual_seed(11)
+    network = Cover()
+    samples = load_samples([photos], (FRAMES, PATCHES), damaged=True)
+    views = [torch.from_numpy(samples.inputs[spec.name]).movedim(-1, -3).float() for spec in (FRAMES, PATCHES)]
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None  # the mean of what is seen, once
+    with torch.no_grad():
+        network.train()(*views)
+        answers = network.eval()(*views)
+        for layer, logits in (
+            (network.judge, torch.logit((answers["clarity"] - 1) / 9)),
+            (network.decoder.refine[-1], torch.logit(answers["map"])),
+        ):
+            layer.weight *= 2 / logits.std()
+            layer.bias.copy_((layer.bias - logits.mean()) * 2 / logits.std())
+    description = Description(
+        name="cover",
+        version="1",
+        architecture="cover",
+        inputs=(FRAMES, PATCHES),
+        heads=COVER,
+        dynamic_size=dynamic_size,
+        provenance=Provenance(data="none: random weights", licence="Apache-2.0", command="tests.export.networks"),
+    )
+    return Checkpoint(description, network)

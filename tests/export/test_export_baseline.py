@@ -18,6 +18,7 @@ from export.__main__ import main  # noqa: E402 - needs torch
 from export.answers import torch_answers  # noqa: E402
 from export.baseline import baseline_checkpoint  # noqa: E402
 from export.manifest import load_model, read_manifest  # noqa: E402
+from export.samples import Samples  # noqa: E402
 from runtime.errors import EngineError  # noqa: E402
 from training.checkpoint import load_checkpoint  # noqa: E402
 from training.models.efficientnet_lite import rename  # noqa: E402
@@ -42,7 +43,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(photographs: NDArray[np.uint8]) -> NDArray[np.float32]:
     """PyTorch's scores of the photographs."""
-    scores: NDArray[np.float32] = torch_answers(baseline_checkpoint(), photographs)["utility"]
+    scores: NDArray[np.float32] = torch_answers(baseline_checkpoint(), Samples({"frames": photographs}))["utility"]
     return scores
 
 

@@ -14,15 +14,17 @@ from export.answers import onnx_answers
 from export.graph import inputs, outputs
 from export.half import fit_half, half_share, rank_nodes, to_half
 from export.manifest import load_model, read_manifest, save_model, write_manifest
-from export.parity import TOLERANCES, compare
+from export.parity import compare, default_tolerances
 from export.rounding import round_halves, sort_nodes
-from export.samples import load_samples
+from export.samples import Samples, load_samples
 from runtime.errors import EngineError
 from runtime.manifest import Input, Manifest, Provenance, Tolerances, UtilityHead
 from tests.export.conftest import ROOT
 
 PHOTOS = ROOT / "demo" / "photos"
 SPEC = Input(name="frames", height=8, width=8)
+HEADS = (UtilityHead(output="utility", threshold=0.5),)
+HALF = default_tolerances("fp16", HEADS)
 Weights = dict[str, NDArray[Any]]
 
 
@@ -51,7 +53,7 @@ def manifest(model: ModelProto) -> Manifest:
         version="1",
         digest=weights_digest(model),
         inputs=(SPEC,),
-        heads=(UtilityHead(output="utility", threshold=0.5),),
+        heads=HEADS,
         provenance=Provenance(data="none", licence="Apache-2.0", command="none"),
     )
 
@@ -74,9 +76,9 @@ def overflowing() -> ModelProto:
     return graph(nodes, weights)
 
 
-def frames() -> NDArray[np.uint8]:
+def frames() -> Samples:
     levels = np.linspace(0, 255, 24).astype(np.uint8)
-    return np.broadcast_to(levels[:, None, None, None], (24, 8, 8, 3)).copy()
+    return Samples({"frames": np.broadcast_to(levels[:, None, None, None], (24, 8, 8, 3)).copy()})
 
 
 def test_every_step_of_a_half_graph_is_rounded() -> None:
@@ -91,9 +93,9 @@ def test_every_step_of_a_half_graph_is_rounded() -> None:
 
     answers = onnx_answers(half, frames())["utility"]
 
-    steps = np.float16(frames().mean(axis=(1, 2, 3)))
+    steps = np.float16(frames().inputs["frames"].mean(axis=(1, 2, 3)))
     expected = np.float32((steps + np.float16(2048) - np.float16(2048)) / np.float16(255))
-    exact = frames().mean(axis=(1, 2, 3)) / 255
+    exact = frames().inputs["frames"].mean(axis=(1, 2, 3)) / 255
     np.testing.assert_array_equal(answers, expected)
     assert np.abs(expected - exact).max() > 1e-3
 
@@ -116,7 +118,7 @@ def test_inputs_outputs_and_constants_of_halves_are_rounded_too() -> None:
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     samples = np.random.default_rng(0).uniform(-20, 20, (50, 3)).astype(np.float16)
 
-    answers = onnx_answers(model, samples)["copy"]
+    answers = onnx_answers(model, Samples({"pixels": samples}))["copy"]
 
     expected = samples + np.float16(2048) - np.float16(2048)
     np.testing.assert_array_equal(answers, expected.astype(np.float32))
@@ -172,10 +174,10 @@ def test_nothing_is_kept_where_nothing_needs_it() -> None:
         [helper.make_node("Div", ["mean", "most"], ["utility"], "divide")], {"most": np.array(255, np.float32)}
     )
 
-    half = fit_half(model, manifest(model), frames(), TOLERANCES["fp16"])
+    half = fit_half(model, manifest(model), frames(), HALF)
 
     assert half.kept == ()
-    assert half.parity.faults(TOLERANCES["fp16"]) == []
+    assert half.parity.faults(HALF) == []
 
 
 def test_the_node_that_overflows_is_kept() -> None:
@@ -183,7 +185,7 @@ def test_the_node_that_overflows_is_kept() -> None:
     model = overflowing()
     assert rank_nodes(model, manifest(model), frames())[0] == "enlarge"
 
-    half = fit_half(model, manifest(model), frames(), TOLERANCES["fp16"])
+    half = fit_half(model, manifest(model), frames(), HALF)
 
     assert {"enlarge", "reduce it"} <= set(half.kept)
     assert half_share(half.model) > 0.99
@@ -198,10 +200,10 @@ def test_nodes_without_names_are_named() -> None:
     for node in model.graph.node:
         node.name = ""
 
-    half = fit_half(model, manifest(model), frames(), TOLERANCES["fp16"])
+    half = fit_half(model, manifest(model), frames(), HALF)
 
     assert {"Mul_2", "Div_3"} <= set(half.kept)
-    assert half.parity.faults(TOLERANCES["fp16"]) == []
+    assert half.parity.faults(HALF) == []
 
 
 def test_an_engine_that_must_stay_in_float_is_refused() -> None:
@@ -214,7 +216,7 @@ def test_an_engine_that_must_stay_in_float_is_refused() -> None:
     model.graph.initializer.remove(zeros)
 
     with pytest.raises(EngineError, match=r"test does not bear half precision.*Serve it in float32"):
-        fit_half(model, manifest(model), frames(), TOLERANCES["fp16"])
+        fit_half(model, manifest(model), frames(), HALF)
 
 
 def test_sort_keeps_the_order_where_it_can() -> None:
@@ -239,9 +241,9 @@ def test_shipped_engine_in_half_precision(shipped: Path, tmp_path: Path) -> None
 
     made = read_manifest(output)
     assert made is not None
-    assert (made.precision, made.tolerances) == ("fp16", TOLERANCES["fp16"])
+    assert (made.precision, made.tolerances) == ("fp16", HALF)
     onnx.checker.check_model(load_model(output), full_check=True)
-    samples = load_samples([PHOTOS], made.inputs[0])
+    samples = load_samples([PHOTOS], made.inputs)
     parity = compare(onnx_answers(shipped, samples), onnx_answers(output, samples), made)
     assert parity.outputs[0].difference <= 5e-3
     assert half_share(load_model(output)) > 0.95
@@ -283,10 +285,10 @@ def test_half_of_the_difference_is_aimed_at(shipped: Path) -> None:
     assert half.parity.outputs[0].difference <= 0.6 * whole.outputs[0].difference
 
 
-def inputs_of(engine: Path) -> Input:
+def inputs_of(engine: Path) -> tuple[Input, ...]:
     made = read_manifest(engine)
     assert made is not None
-    return made.inputs[0]
+    return made.inputs
 
 
 def test_a_value_of_unknown_type_is_refused() -> None:

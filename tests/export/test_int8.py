@@ -19,10 +19,10 @@ from export.__main__ import main
 from export.answers import onnx_answers
 from export.commands.int8 import split_pictures
 from export.manifest import attach_manifest, read_manifest, read_model_manifest, weights_digest
-from export.parity import TOLERANCES, OutputParity, Parity, compare
+from export.parity import OutputParity, Parity, compare, default_tolerances
 from export.qdq import inner_nodes, layers_before
 from export.quantize import Int8, Pictures, Quantizer, fit_int8, int8_manifest
-from export.samples import load_samples
+from export.samples import Samples, load_samples
 from export.weight_rounding import Moments, collect_moments, find_layers, put_rounded, round_layers
 from runtime.engine_onnx import OnnxEngine
 from runtime.errors import ConfigError, EngineError
@@ -63,8 +63,8 @@ def small_network() -> ModelProto:
     return model
 
 
-def samples() -> NDArray[Any]:
-    return load_samples([PHOTOS], SPEC, damaged=True)
+def samples() -> Samples:
+    return load_samples([PHOTOS], [SPEC], damaged=True)
 
 
 def _graph(*, slope: float, offset: float) -> ModelProto:
@@ -120,12 +120,12 @@ def network() -> ModelProto:
 
 
 @pytest.fixture(scope="module")
-def photos() -> NDArray[Any]:
+def photos() -> Samples:
     return samples()
 
 
 @pytest.fixture(scope="module")
-def quantizer(network: ModelProto, photos: NDArray[Any]) -> Quantizer:
+def quantizer(network: ModelProto, photos: Samples) -> Quantizer:
     return Quantizer(network, photos, "percentile", seven_bits=SEVEN_BITS)
 
 
@@ -137,7 +137,7 @@ def engine(network: ModelProto, tmp_path: Path) -> Path:
 
 
 def test_the_written_engine_is_int8_and_serves(
-    engine: Path, tmp_path: Path, photos: NDArray[Any], network: ModelProto
+    engine: Path, tmp_path: Path, photos: Samples, network: ModelProto
 ) -> None:
     """One file that the runtime opens, with its input, heads, digest, tolerances and the command that made it."""
     output = tmp_path / "int8.onnx"
@@ -158,7 +158,7 @@ def test_the_written_engine_is_int8_and_serves(
     kinds = {tensor.name: tensor.data_type for tensor in onnx.load(output).graph.initializer}
     assert TensorProto.INT8 in kinds.values()
     with ThreadPoolExecutor(1) as workers:
-        answers = OnnxEngine(output, workers=workers, threads=1).infer({"frames": photos})
+        answers = OnnxEngine(output, workers=workers, threads=1).infer(photos.inputs)
     assert answers["utility"].dtype == np.float32
     parity = compare(onnx_answers(network, photos), answers, old).outputs[0]
     assert (parity.rank_correlation or 0) >= 0.9
@@ -175,7 +175,7 @@ def test_the_baseline_bears_8_bits_but_in_its_first_layers(shipped: Path, tmp_pa
     assert kept == set(DELICATE)
 
 
-def test_a_score_does_not_depend_on_its_batch(quantizer: Quantizer, photos: NDArray[Any]) -> None:
+def test_a_score_does_not_depend_on_its_batch(quantizer: Quantizer, photos: Samples) -> None:
     """Frames judged together answer as each alone."""
     model = quantizer.quantise()
     together = onnx_answers(model, photos[:8])["utility"]
@@ -212,12 +212,11 @@ def test_the_gate_writes_nothing_that_is_beyond_the_tolerances(
     assert main([*arguments[: -2 - len(BITS)], *BITS, "--unverified"]) == 0
     manifest = read_manifest(output)
     assert manifest is not None
-    assert manifest.tolerances == TOLERANCES["int8"]  # what it is held to later, where the user names nothing
+    held_to_later = default_tolerances("int8", manifest.heads)  # where the user names nothing
+    assert manifest.tolerances == held_to_later
 
 
-def test_the_layers_that_hurt_most_are_given_back_until_the_gate_passes(
-    network: ModelProto, photos: NDArray[Any]
-) -> None:
+def test_the_layers_that_hurt_most_are_given_back_until_the_gate_passes(network: ModelProto, photos: Samples) -> None:
     """A layer whose weights hardly fit on 8 bits is what is kept; it is enough, and nothing kept is beyond."""
     model = ModelProto.FromString(network.SerializeToString())
     _spoil(model, "depthwise")
@@ -274,7 +273,7 @@ def test_keep_keeps_from_the_start(engine: Path, tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize("method", ["percentile", "minmax", "entropy"])
-def test_every_method_calibrates(network: ModelProto, photos: NDArray[Any], method: Any) -> None:
+def test_every_method_calibrates(network: ModelProto, photos: Samples, method: Any) -> None:
     """Whatever chooses the ranges, every score stays a probability and follows the float32 one."""
     model = Quantizer(network, photos[:30], method, seven_bits=SEVEN_BITS).quantise()
     answers = onnx_answers(model, photos)["utility"]
@@ -282,7 +281,7 @@ def test_every_method_calibrates(network: ModelProto, photos: NDArray[Any], meth
     assert np.corrcoef(answers, onnx_answers(network, photos)["utility"])[0, 1] > 0.9
 
 
-def test_seven_bits_stay_within_them(network: ModelProto, photos: NDArray[Any]) -> None:
+def test_seven_bits_stay_within_them(network: ModelProto, photos: Samples) -> None:
     """For CPUs without VNNI no weight is beyond 64, so two products fit in 16 bits."""
     model = Quantizer(network, photos[:10], "minmax", seven_bits=True).quantise()
     codes = [numpy_helper.to_array(t) for t in model.graph.initializer if t.name.endswith(".weight_quantized")]
@@ -292,16 +291,16 @@ def test_seven_bits_stay_within_them(network: ModelProto, photos: NDArray[Any]) 
 
 def test_pictures_that_calibrate_are_never_held_out() -> None:
     """One picture in three is held out, with all its damaged copies: 12 photographs are 40 and 20 samples."""
-    sides = split_pictures([PHOTOS], SPEC, damaged=True)
+    sides = split_pictures([PHOTOS], [SPEC], damaged=True)
     assert (len(sides.calibration), len(sides.held_out)) == (40, 20)
-    calibrated = {sample.tobytes() for sample in sides.calibration}
-    assert not calibrated & {sample.tobytes() for sample in sides.held_out}
-    again = split_pictures([PHOTOS], SPEC, damaged=True)
-    np.testing.assert_array_equal(sides.held_out, again.held_out)
-    assert len(split_pictures([PHOTOS], SPEC, damaged=False).calibration) == 8
+    calibrated, held_out = sides.calibration.inputs["frames"], sides.held_out.inputs["frames"]
+    assert not {sample.tobytes() for sample in calibrated} & {sample.tobytes() for sample in held_out}
+    again = split_pictures([PHOTOS], [SPEC], damaged=True)
+    np.testing.assert_array_equal(held_out, again.held_out.inputs["frames"])
+    assert len(split_pictures([PHOTOS], [SPEC], damaged=False).calibration) == 8
 
 
-def test_rounding_changes_outputs_less_than_the_nearest_step_does(network: ModelProto, photos: NDArray[Any]) -> None:
+def test_rounding_changes_outputs_less_than_the_nearest_step_does(network: ModelProto, photos: Samples) -> None:
     """On pictures that it was not made from, and each weight is on the grid that its filter's largest one spans."""
     moments = collect_moments(network, photos[:40])
     rounded, nearest = (ModelProto.FromString(network.SerializeToString()) for _ in range(2))
@@ -356,6 +355,10 @@ def _chain(*nodes: NodeProto, score: tuple[int, ...], weights: dict[str, tuple[i
     return model
 
 
+def _noise() -> Samples:
+    return Samples({"picture": np.random.default_rng(1).uniform(0, 1, (8, 3, 64, 64)).astype(np.float32)})
+
+
 def test_a_layer_behind_a_kept_one_is_kept_where_it_makes_much_smaller_what_is_converted() -> None:
     """Depthwise, 65,536 values become 4,096 by 36,864 products: kept. The next one shrinks nothing: in 8 bits."""
     model = _chain(
@@ -368,7 +371,7 @@ def test_a_layer_behind_a_kept_one_is_kept_where_it_makes_much_smaller_what_is_c
         score=(1, 1, 1),
         weights={"wide": (16, 3, 1, 1), "fine": (16, 1, 3, 3), "same": (16, 16, 1, 1), "last": (1, 16, 16, 16)},
     )
-    quantizer = Quantizer(model, np.random.default_rng(1).uniform(0, 1, (8, 3, 64, 64)).astype(np.float32), "minmax")
+    quantizer = Quantizer(model, _noise(), "minmax")
     assert quantizer.bridged({"widen"}) == ("widen", "shrink")
     assert quantizer.bridged({"stay"}) == ("stay",)
 
@@ -392,7 +395,7 @@ def test_what_a_normalisation_reads_stays_in_float32() -> None:
     assert {node.name for node in inner_nodes(model)} == {"conv", "pool", "flatten", "classify", "judge"}
 
 
-def test_a_clip_that_cuts_zero_off_stays(network: ModelProto, photos: NDArray[Any]) -> None:
+def test_a_clip_that_cuts_zero_off_stays(network: ModelProto, photos: Samples) -> None:
     """An 8-bit range always holds 0: it can stand for a ReLU6, not for a clip to 1..6."""
     model = ModelProto.FromString(network.SerializeToString())
     next(tensor for tensor in model.graph.initializer if tensor.name == "zero").CopyFrom(
@@ -489,14 +492,14 @@ def test_both_sets_of_pictures_count() -> None:
 
 @pytest.mark.parametrize("right", ["calibration", "held_out"])
 def test_a_fit_that_passes_on_one_set_alone_is_refused(
-    network: ModelProto, photos: NDArray[Any], monkeypatch: pytest.MonkeyPatch, right: str
+    network: ModelProto, photos: Samples, monkeypatch: pytest.MonkeyPatch, right: str
 ) -> None:
     """The other set is answered at random, whatever is kept."""
     sets = {"calibration": photos[:40], "held_out": photos[40:]}
     wrong = next(samples for name, samples in sets.items() if name != right)
     random = np.random.default_rng(5)
 
-    def answers(model: ModelProto, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def answers(model: ModelProto, samples: Samples) -> dict[str, NDArray[Any]]:
         exact = onnx_answers(model, samples)
         return {"utility": random.random(len(samples))} if samples is wrong else exact
 
@@ -506,13 +509,14 @@ def test_a_fit_that_passes_on_one_set_alone_is_refused(
 
 
 def test_a_fit_keeps_what_lies_between_kept_layers(
-    network: ModelProto, photos: NDArray[Any], monkeypatch: pytest.MonkeyPatch
+    network: ModelProto, photos: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The layer that spoils the answers is between the two that are tried first: only bridging reaches it."""
     model = ModelProto.FromString(network.SerializeToString())
     _spoil(model, "depthwise")
     manifest, pictures = read_model_manifest(network, "small"), Pictures(photos[:40], photos[40:])
-    monkeypatch.setattr(quantize, "_rank_layers", lambda *_: iter(["stem", "pointwise"]))
+    harm = {layer: {"utility": {"stem": 2.0, "pointwise": 1.0}.get(layer, 0.0)} for layer in LAYERS}
+    monkeypatch.setattr(quantize, "_harm", lambda *_: harm)
     none = fit_int8(model, manifest, pictures, Tolerances(), seven_bits=SEVEN_BITS)
     allowed = Tolerances(difference=max(one.difference for one in none.calibration.outputs) / 2)
 
@@ -553,10 +557,10 @@ def test_layers_without_names_can_be_kept_by_what_is_printed(
 @pytest.mark.parametrize("level", [0, 255])
 @pytest.mark.parametrize("count", [1, 30])
 def test_a_camera_that_shows_one_colour_calibrates(
-    network: ModelProto, photos: NDArray[Any], level: int, count: int
+    network: ModelProto, photos: Samples, level: int, count: int
 ) -> None:
     """Inputs that do not vary have no covariance to invert; every weight is finite and on its grid."""
-    stuck = np.full_like(photos[:count], level)
+    stuck = Samples({"frames": np.full_like(photos.inputs["frames"][:count], level)})
     layers = round_layers(network, collect_moments(network, stuck), 127)
 
     assert set(layers) == set(LAYERS)
@@ -597,7 +601,7 @@ def test_a_picture_under_two_names_is_on_one_side(tmp_path: Path) -> None:
         for name in (path.name, f"copy-of-{path.name}"):
             (tmp_path / name).write_bytes(path.read_bytes())
 
-    sides = split_pictures([tmp_path, tmp_path], SPEC, damaged=False)
+    sides = split_pictures([tmp_path, tmp_path], [SPEC], damaged=False)
 
     assert (len(sides.calibration), len(sides.held_out)) == (8, 4)
 
@@ -609,4 +613,4 @@ def test_one_held_out_sample_is_refused_before_the_work(
     pictures = sorted(PHOTOS.glob("*.jpg"))[:5]
     told = _refused(capsys, tmp_path, engine, "--no-damaged", "--pictures", *pictures)
     assert "of 5 different ones, one would be held out, and one sample ranks nothing; give 6 or more" in told
-    assert len(split_pictures(pictures[:2], SPEC, damaged=True).held_out) == 5
+    assert len(split_pictures(pictures[:2], [SPEC], damaged=True).held_out) == 5

@@ -17,7 +17,7 @@ from onnx import TensorProto
 from export.__main__ import main
 from export.manifest import manifest_text, read_manifest, save_model, weights_digest, write_manifest
 from runtime.errors import EngineError
-from runtime.manifest import Manifest
+from runtime.manifest import Manifest, head_threshold
 from tests.export.conftest import ROOT
 from tests.export.graphs import mean_graph
 
@@ -53,7 +53,7 @@ def test_command_adds_a_manifest_that_onnx_runtime_reads(engine: Path, tmp_path:
     manifest = Manifest.model_validate_json(text)
     frames = np.full((3, 32, 48, 3), 51, np.uint8)
     assert manifest.digest == weights_digest(mean_graph())
-    assert manifest.heads[0].threshold == 0.25
+    assert head_threshold(manifest.heads[0]) == 0.25
     np.testing.assert_allclose(session.run(["utility"], {"frames": frames})[0], [0.2] * 3, atol=1e-6)
 
 

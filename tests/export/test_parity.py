@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.parity import TOLERANCES, OutputParity, Parity, compare, mask_iou, rank_correlation, tolerances_of
+from export.parity import (
+    TOLERANCES,
+    OutputParity,
+    Parity,
+    compare,
+    default_tolerances,
+    mask_iou,
+    rank_correlation,
+    tolerances_of,
+)
 from runtime.errors import EngineError
 from runtime.manifest import Manifest, Tolerances
 from tests.engines import fitting_manifest
@@ -69,10 +78,12 @@ def test_outputs_beyond_the_heads() -> None:
 
     assert list(outputs) == ["usefulness", "logits", "map"]
     assert outputs["map"].mask_iou == 0.5  # nothing in common, and two empty masks that agree
-    assert outputs["map"].difference == 1
+    assert (outputs["map"].difference, outputs["map"].pixel_difference) == (0.25, 1)
     assert outputs["logits"].mask_iou is None
     assert all(
-        outputs[name].faults(tolerances) == [] for name in ("map", "logits") for tolerances in TOLERANCES.values()
+        outputs[name].faults(default_tolerances(precision, MANIFEST.heads)) == []
+        for name in ("map", "logits")
+        for precision in TOLERANCES
     )
 
 
@@ -239,4 +250,4 @@ def test_tolerances_are_the_manifests_or_those_of_its_precision() -> None:
     silent = Manifest(**{**dict(MANIFEST), "precision": "int8"})
 
     assert tolerances_of(own) == Tolerances(flips=0.5)
-    assert tolerances_of(silent) == TOLERANCES["int8"]
+    assert tolerances_of(silent) == TOLERANCES["int8"].model_copy(update={"mask_iou": None})  # it has no map

@@ -230,9 +230,9 @@ def test_a_plan_for_turing_says_so(baseline: Path, tensorrt: Command, tmp_path: 
 def test_tensorrt_rtx_lacks_the_lean_runtime_indeed(baseline: Path, trt: Any) -> None:
     """A version-compatible plan; what its library does with the other flags, the next test shows."""
     full = BuildOptions(library="tensorrt", version_compatible=True)
-    spec = read_source(baseline, full).inputs[0]
+    specs = read_source(baseline, full).inputs
     with pytest.raises(EngineError, match="libnvinfer_lean"):
-        compile_onnx(trt, baseline.read_bytes(), baseline, spec, full)
+        compile_onnx(trt, baseline.read_bytes(), baseline, specs, full)
 
 
 def test_settings_of_full_tensorrt_go_through_the_binding(
@@ -241,9 +241,9 @@ def test_settings_of_full_tensorrt_go_through_the_binding(
     """TensorRT-RTX has TensorRT's own API and ignores these settings: calls and timing cache file are the real ones."""
     cache = tmp_path / "caches" / "gpu.cache"
     options = BuildOptions(library="tensorrt", timing_cache=cache, hardware_compatibility="ampere-plus")
-    spec = read_source(baseline, options).inputs[0]
+    specs = read_source(baseline, options).inputs
     with pytest.warns(DeprecationWarning, match="Timing cache operations are no-ops"):
-        content, precision = compile_onnx(trt, baseline.read_bytes(), baseline, spec, options)
+        content, precision = compile_onnx(trt, baseline.read_bytes(), baseline, specs, options)
     assert content[:4] == b"vtrt"
     assert precision.share > 0.9
     assert "setHardwareCompatibilityLevel" in caplog.text
@@ -251,7 +251,7 @@ def test_settings_of_full_tensorrt_go_through_the_binding(
     assert written
     assert list(cache.parent.iterdir()) == [cache]
     with pytest.warns(DeprecationWarning, match="no-ops"):
-        compile_onnx(trt, baseline.read_bytes(), baseline, spec, options)
+        compile_onnx(trt, baseline.read_bytes(), baseline, specs, options)
     assert cache.read_bytes() == written
 
 
@@ -265,7 +265,7 @@ def test_ctrl_c_stops_a_build(baseline: Path, trt: Any, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Progress, "update", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        compile_onnx(trt, baseline.read_bytes(), baseline, read_source(baseline, RTX).inputs[0], RTX)
+        compile_onnx(trt, baseline.read_bytes(), baseline, read_source(baseline, RTX).inputs, RTX)
     assert steps == [1]
 
 

@@ -17,6 +17,7 @@ from export.answers import onnx_answers, plan_answers
 from export.inspector import Precision, precision_of_layers, require_half
 from export.manifest import read_manifest
 from export.plan import BuildOptions, read_source
+from export.samples import Samples
 from runtime import engine_tensorrt, open_device
 from runtime.errors import ConfigError, EngineError
 from runtime.tensorrt_library import MODULES, load_library
@@ -140,7 +141,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
 def test_a_plan_answers_as_its_file_does(tmp_path: Path) -> None:
     """The gate's way through the runtime, over the fake library: every sample, in order, whatever the batch."""
     plan = make_plan(tmp_path / "engine.plan", "utility", "quality", batches=(2, 3, 8))
-    samples = np.random.default_rng(1).integers(0, 256, (7, *PIXELS.shape), np.uint8)
+    samples = Samples({PIXELS.name: np.random.default_rng(1).integers(0, 256, (7, *PIXELS.shape), np.uint8)})
     answers = plan_answers(plan, samples, 3)
     expected = onnx_answers(tmp_path / "engine.onnx", samples)
     assert answers.keys() == expected.keys()

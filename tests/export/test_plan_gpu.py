@@ -10,7 +10,7 @@ from export.__main__ import main
 from export.half import half_manifest, to_half
 from export.inspector import precision_of_layers
 from export.manifest import attach_manifest, load_model, read_model_manifest, save_model
-from export.parity import TOLERANCES
+from export.parity import default_tolerances
 from runtime.errors import ConfigError
 from runtime.manifest import parse_manifest
 from runtime.open_device import open_device
@@ -44,6 +44,8 @@ def convert(engine: Path, path: Path) -> None:
     """The engine in half precision, with the manifest that says so."""
     model = load_model(engine)
     half = to_half(model)
-    manifest = half_manifest(read_model_manifest(model, str(engine)), half, TOLERANCES["fp16"], "test_plan_gpu.convert")
+    manifest = read_model_manifest(model, str(engine))
+    tolerances = default_tolerances("fp16", manifest.heads)
+    manifest = half_manifest(manifest, half, tolerances, "test_plan_gpu.convert")
     attach_manifest(half, manifest, str(path))
     save_model(half, path)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.samples import draw_samples, find_pictures, load_samples
+from export.samples import Samples, draw_samples, find_pictures, load_samples
 from runtime.decode import Decoder
 from runtime.errors import ConfigError
 from runtime.manifest import Input, Resize
@@ -22,23 +22,23 @@ FLOATS = Input(
 @pytest.mark.parametrize("spec", [SPEC, FLOATS])
 def test_samples_are_what_serving_feeds(spec: Input) -> None:
     """The runtime's decoder and preprocessing, with the scaled decode that the manifest allows."""
-    samples = load_samples([PHOTOS], spec)
+    samples = load_samples([PHOTOS], [spec])
 
     paths = sorted(PHOTOS.glob("*.jpg"))
     preprocessor = Preprocessor(spec)
     expected = preprocessor.batch(len(paths))
     for path, slot in zip(paths, expected, strict=True):
         preprocessor.fill(Decoder().decode(path.read_bytes(), preprocessor.least).pixels, slot)
-    np.testing.assert_array_equal(samples, expected)
-    assert samples.dtype == spec.dtype
+    np.testing.assert_array_equal(samples.inputs["frames"], expected)
+    assert samples.inputs["frames"].dtype == spec.dtype
 
 
 def test_damaged_copies_follow_their_picture() -> None:
     """Each picture, then JPEG 10, JPEG 5, blurred and dark; all differ, and dark is darkest."""
-    whole, damaged = load_samples([PHOTOS], SPEC), load_samples([PHOTOS], SPEC, damaged=True)
+    whole, damaged = load_samples([PHOTOS], [SPEC]), load_samples([PHOTOS], [SPEC], damaged=True)
 
-    groups = damaged.reshape(len(whole), 5, *SPEC.shape)
-    np.testing.assert_array_equal(groups[:, 0], whole)
+    groups = damaged.inputs["frames"].reshape(len(whole), 5, *SPEC.shape)
+    np.testing.assert_array_equal(groups[:, 0], whole.inputs["frames"])
     for group in groups:
         assert len({copy.tobytes() for copy in group}) == 5
         assert group.reshape(5, -1).mean(axis=1).argmin() == 4
@@ -62,13 +62,13 @@ def test_no_pictures_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(ConfigError, match="no pictures"):
-        load_samples([tmp_path / "empty"], SPEC)
+        load_samples([tmp_path / "empty"], [SPEC])
     with pytest.raises(ConfigError, match="nothing given"):
-        load_samples([], SPEC)
+        load_samples([], [SPEC])
     with pytest.raises(ConfigError, match=r"gone.*no such file"):
-        load_samples([tmp_path / "gone"], SPEC)
+        load_samples([tmp_path / "gone"], [SPEC])
     with pytest.raises(ConfigError, match=r"broken\.jpg.*leave it out"):
-        load_samples([tmp_path], SPEC)
+        load_samples([tmp_path], [SPEC])
 
 
 def test_a_picture_that_is_named_twice_is_taken_once(tmp_path: Path) -> None:
@@ -82,7 +82,10 @@ def test_a_picture_that_is_named_twice_is_taken_once(tmp_path: Path) -> None:
 
 def test_drawn_samples_are_of_every_kind() -> None:
     """Each n-th of pictures with their copies would be undamaged pictures alone."""
-    kinds = np.tile(np.arange(5), 12)
+    kinds = Samples({"frames": np.tile(np.arange(5), 12), "patches": np.tile(np.arange(5), 12) + 10})
 
-    assert len(set(draw_samples(kinds, 12))) >= 3
-    np.testing.assert_array_equal(draw_samples(kinds, 100), kinds)
+    few, all_of_them = draw_samples(kinds, 12).inputs, draw_samples(kinds, 100).inputs
+
+    assert len(set(few["frames"])) >= 3
+    np.testing.assert_array_equal(few["frames"] + 10, few["patches"])  # of the same pictures
+    np.testing.assert_array_equal(all_of_them["frames"], kinds.inputs["frames"])

@@ -44,7 +44,7 @@ def difference(checkpoint: Checkpoint, model: onnx.ModelProto, size: tuple[int, 
     """The largest of any head, on real pictures and their damaged copies."""
     manifest = read_model_manifest(model, "test")
     spec = manifest.inputs[0].model_copy(update={"height": size[0], "width": size[1]})
-    samples = load_samples([PHOTOS], spec, damaged=True)
+    samples = load_samples([PHOTOS], [spec], damaged=True)
     parity = compare(torch_answers(checkpoint, samples), onnx_answers(model, samples), manifest)
     assert all(one.non_finite == 0 for one in parity.outputs)
     return max(one.difference for one in parity.outputs)
@@ -140,7 +140,7 @@ def test_a_checkpoint_that_claims_more_than_its_network_can(
     command = ["onnx", str(tmp_path / "flat"), "--output", str(tmp_path / "flat.onnx"), "--pictures", str(PHOTOS)]
 
     assert main([*command, "--dynamic-size"]) == 2
-    assert "pyramid: the network itself fails on pictures of 135x152" in capsys.readouterr().err
+    assert "pyramid: the network itself fails on samples of pictures (135, 152, 3)" in capsys.readouterr().err
     assert not (tmp_path / "flat.onnx").exists()
     assert main(command) == 0
 
