@@ -37,7 +37,7 @@ def _input(spec: TensorSpec) -> Template:
         "height": height,
         "width": width,
         "color": "RGB",
-        "resize": Resize().model_dump(),
+        "resize": Resize().model_dump(include={"scaled_decode"} if shows_patches else None),
     }
     if shows_patches:  # how many there are, the graph may tell, but not how they lie
         template["patches"] = {"rows": None, "columns": None, "least_side": _LEAST_SIDE}

@@ -12,7 +12,7 @@ import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from export.__main__ import main
 from export.manifest import manifest_text, read_manifest, save_model, weights_digest, write_manifest
@@ -216,6 +216,53 @@ def test_template_leaves_a_float_inputs_normalisation_to_its_maker(
     assert (spec["layout"], spec["height"], spec["width"]) == ("NCHW", 64, 80)
     assert spec["mean"] is None
     assert spec["std"] is None
+
+
+def test_template_proposes_what_a_map_and_patches_can_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Five dimensions are patches, whose grid the maker knows; a score's kind is its name's, or the maker's to say."""
+    model = two_views()
+    path = tmp_path / "engine.onnx"
+    save_model(model, path)
+
+    main(["manifest", str(path)])
+
+    template = json.loads(capsys.readouterr().out)
+    whole, patches = template["inputs"]
+    assert "patches" not in whole
+    assert (patches["height"], patches["width"], patches["layout"]) == (16, 24, "NHWC")
+    assert patches["patches"] == {"rows": None, "columns": None, "least_side": 720}
+    assert template["heads"] == [
+        {"kind": "clarity", "output": "my_clarity", "threshold": None},
+        {"kind": None, "output": "score", "threshold": None},
+        {"kind": "saliency", "output": "map", "height": 32, "width": 48},
+    ]
+    patches["patches"] |= {"rows": 2, "columns": 3}
+    del template["heads"][1]
+    filled = tmp_path / "filled.json"
+    filled.write_text(json.dumps(template | {"provenance": FIELDS["provenance"]}), encoding="utf-8")
+    assert main(["manifest", str(path), "--manifest", str(filled)]) == 0
+
+
+def two_views() -> ModelProto:
+    """frames and patches of them -> each picture's mean, twice, and the frame's planes' mean as a map."""
+    model = mean_graph()
+    graph = model.graph
+    nodes = [
+        helper.make_node("Cast", ["patches"], ["near"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["near", "all axes"], ["my_clarity"], keepdims=0),
+        helper.make_node("Identity", ["my_clarity"], ["score"]),
+        helper.make_node("ReduceMean", ["pixels", "last axis"], ["map"], keepdims=0),
+    ]
+    graph.node.extend(nodes)
+    graph.input.append(helper.make_tensor_value_info("patches", TensorProto.UINT8, ["batch", 6, 16, 24, 3]))
+    del graph.output[:]
+    graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
+        for name, shape in (("my_clarity", ()), ("score", ()), ("map", (32, 48)))
+    )
+    axes = {"all axes": [1, 2, 3, 4], "last axis": [3]}
+    graph.initializer.extend(numpy_helper.from_array(np.array(each), name) for name, each in axes.items())
+    return model
 
 
 def test_manifest_command_needs_no_torch(engine: Path) -> None:

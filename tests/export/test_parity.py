@@ -19,7 +19,7 @@ from export.parity import (
     tolerances_of,
 )
 from runtime.errors import EngineError
-from runtime.manifest import Manifest, Tolerances
+from runtime.manifest import ClarityHead, Head, Manifest, Precision, SaliencyHead, Tolerances
 from tests.engines import fitting_manifest
 
 MANIFEST = fitting_manifest("mean")  # utility, threshold 0.5
@@ -66,6 +66,83 @@ def test_a_mean_opinion_may_differ_by_more_than_any_share() -> None:
     quality = compare(reference, candidate, BOTH).outputs[1]
 
     assert quality.difference == pytest.approx(0.3 / 4)
+
+
+COVER = (ClarityHead(output="sharpness"), SaliencyHead(output="map", height=2, width=2))
+
+
+def of_cover(reference: dict[str, Any], candidate: dict[str, Any], *heads: Head) -> Parity:
+    manifest = MANIFEST.model_copy(update={"heads": heads or COVER})
+    trained, served = ({name: np.array(values) for name, values in side.items()} for side in (reference, candidate))
+    return compare(trained, served, manifest)
+
+
+def test_measures_of_a_clarity() -> None:
+    """Differences of scores in 1..10 brought to [0, 1]; without a threshold nothing flips, with one it does."""
+    reference = {"sharpness": [1.0, 4.0, 6.0, 10.0]}
+    candidate = {"sharpness": [1.0, 5.8, 5.1, 10.0]}
+
+    [free] = of_cover(reference, candidate, COVER[0]).outputs
+    [held] = of_cover(reference, candidate, ClarityHead(output="sharpness", threshold=5)).outputs
+
+    assert free.difference == pytest.approx(0.2)
+    assert free.mean_difference == pytest.approx(0.3 / 4)
+    assert free.rank_correlation == pytest.approx(0.8)
+    assert (free.kind, free.flips, held.flips) == ("clarity", None, 0.25)
+    assert free.faults(Tolerances(flips=0)) == []
+    assert held.faults(Tolerances(flips=0)) == ["25.0 % of decisions flip, at most 0 % may"]
+
+
+def test_measures_of_a_saliency() -> None:
+    """A picture differs by the mean over its pixels, and the masks by their IoU; nothing is ranked, nothing flips."""
+    reference = {"sharpness": [5.0, 5.0], "map": [[[0.9, 0.9], [0.1, 0.1]], [[0.0, 0.0], [0.0, 0.0]]]}
+    candidate = reference | {"map": [[[0.9, 0.4], [0.1, 0.2]], [[0.0, 0.0], [0.0, 0.0]]]}
+
+    saliency = of_cover(reference, candidate).outputs[1]
+
+    assert saliency.difference == pytest.approx(0.6 / 4)
+    assert saliency.mean_difference == pytest.approx(0.6 / 8)
+    assert saliency.pixel_difference == pytest.approx(0.5)
+    assert saliency.mask_iou == pytest.approx((1 / 2 + 1) / 2)
+    assert (saliency.kind, saliency.rank_correlation, saliency.flips) == ("saliency", None, None)
+    assert saliency.faults(Tolerances(rank_correlation=1, flips=0)) == []
+    assert saliency.faults(Tolerances(mask_iou=0.8)) == ["masks' IoU 0.7500, at least 0.8 is asked"]
+    assert saliency.faults(Tolerances(difference=0.1)) == ["difference 0.15, at most 0.1 is allowed"]
+
+
+@pytest.mark.parametrize(
+    ("clarity", "pixel", "output"), [(10.5, 0.5, "sharpness"), (0.5, 0.5, "sharpness"), (5.0, 1.5, "map")]
+)
+def test_a_cover_that_serving_would_not_take_never_passes(clarity: float, pixel: float, output: str) -> None:
+    """A clarity beyond 1..10, a pixel beyond 0..1: dead letters, whatever the tolerances."""
+    answers = {"sharpness": [clarity], "map": [[[pixel, 0.0], [0.0, 0.0]]]}
+
+    [fault] = of_cover(answers, answers).faults(Tolerances())
+
+    assert fault.startswith(f"output '{output}': 1 of 1 answers would be dead letters: out-of-range")
+
+
+def test_a_map_that_is_not_finite_never_passes() -> None:
+    """One pixel is enough; the other pictures are still measured, and the report stays JSON."""
+    reference = {"sharpness": [5.0, 5.0], "map": np.full((2, 2, 2), 0.25)}
+    candidate = {"sharpness": [5.0, 5.0], "map": np.array([[[np.nan, 0], [0, 0]], [[0.25, 0.25], [0.25, 0.75]]])}
+
+    parity = of_cover(reference, candidate)
+
+    assert parity.faults(Tolerances()) == ["output 'map': 1 of 2 answers are not finite"]
+    assert parity.outputs[1].pixel_difference == 0.5
+    assert parity.changes == {"sharpness": 0, "map": np.inf}
+    json.dumps(parity.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+def test_masks_are_asked_for_where_a_head_gives_them(precision: Precision) -> None:
+    """An engine of scores alone could never show any."""
+    with_map, without = default_tolerances(precision, COVER), default_tolerances(precision, COVER[:1])
+
+    assert with_map == TOLERANCES[precision]
+    assert without == with_map.model_copy(update={"mask_iou": None})
+    assert (TOLERANCES["fp16"].mask_iou, TOLERANCES["int8"].mask_iou) == (0.99, 0.95)
 
 
 def test_outputs_beyond_the_heads() -> None:

@@ -8,8 +8,8 @@ import pytest
 from export.samples import Samples, draw_samples, find_pictures, load_samples
 from runtime.decode import Decoder
 from runtime.errors import ConfigError
-from runtime.manifest import Input, Resize
-from runtime.preprocess import Preprocessor
+from runtime.manifest import Input, Patches, Resize
+from runtime.preprocess import Preprocessor, common_least
 from tests.export.conftest import ROOT
 
 PHOTOS = ROOT / "demo" / "photos"
@@ -31,6 +31,33 @@ def test_samples_are_what_serving_feeds(spec: Input) -> None:
         preprocessor.fill(Decoder().decode(path.read_bytes(), preprocessor.least).pixels, slot)
     np.testing.assert_array_equal(samples.inputs["frames"], expected)
     assert samples.inputs["frames"].dtype == spec.dtype
+
+
+def test_every_input_shows_the_same_pictures() -> None:
+    """The whole and its patches, each by the runtime's rule; decoded once, as little as both allow."""
+    patches = Input(
+        name="patches",
+        height=24,
+        width=16,
+        resize=Resize(scaled_decode=True),
+        patches=Patches(rows=2, columns=3, least_side=100),
+    )
+    specs = (SPEC, patches)
+
+    samples = load_samples([PHOTOS], specs)
+
+    preprocessors = [Preprocessor(spec) for spec in specs]
+    least = common_least(preprocessors)
+    paths = sorted(PHOTOS.glob("*.jpg"))
+    assert least == (100, 120)
+    assert len(samples) == len(paths)
+    for index, path in enumerate(paths):
+        picture = Decoder().decode(path.read_bytes(), least)
+        assert picture.pixels.shape[0] < picture.height
+        for preprocessor, spec in zip(preprocessors, specs, strict=True):
+            [slot] = preprocessor.batch(1)
+            preprocessor.fill(picture.pixels, slot, (picture.height, picture.width))
+            np.testing.assert_array_equal(samples.inputs[spec.name][index], slot)
 
 
 def test_damaged_copies_follow_their_picture() -> None:
