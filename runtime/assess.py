@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +12,23 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Column, Table
 
+from runtime.aspect import WIDE, Aspect, parse_aspect
+from runtime.assess_covers import Wish, assess_covers
 from runtime.contact_sheet import Tile, contact_sheet, thumbnail
 from runtime.cpus import usable_cpus
 from runtime.decision import Decisions, dead_letter, to_json
 from runtime.decode import MAX_PIXELS
 from runtime.engine import Provider
 from runtime.errors import ConfigError, FrameError, FramegateError
+from runtime.judging import MAX_BATCH, judge_all
+from runtime.masks import Masks, require_distinct_masks
+from runtime.pictures import Found, find_pictures, printable, read_bytes
 from runtime.pipeline import Outcome, Pipeline, open_pipeline
 from runtime.prepare import Decode
 
-MAX_BATCH = 16
-PICTURES = {
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".gif",
-    ".webp",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".avif",
-    ".heic",
-    ".jp2",
-    ".jxl",
-}
-"""What a folder is searched for. Some of these become dead letters: better told than left out in silence."""
+COVERS = Path("covers")
+SHEET = "covers.png"
+EVERY_S = 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,13 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, also where pictures could not be judged; 1: the device failed; 2: an argument or an engine is wrong.
     """
     arguments = _parser().parse_args(argv)
+    terminal = Console(stderr=True)
     try:
-        files = list(find_pictures(arguments.paths))
-        pipeline = _open(arguments)
-        try:
-            _assess(files, pipeline, arguments)
-        finally:
-            pipeline.close()
+        _require_sense(arguments)
+        if arguments.covers is None:
+            _assess(list(find_pictures(arguments.paths)), arguments, terminal)
+        else:
+            _choose_covers(arguments, terminal)
     except FramegateError as error:
         print(f"framegate: {error}", file=sys.stderr)
         return error.exit_code
@@ -60,62 +53,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def find_pictures(paths: Iterable[Path]) -> Iterator[Path]:
-    """Every file given, and the pictures below every folder given, sorted by name.
-
-    Raises:
-        ConfigError: a path does not exist, or a folder holds no picture.
-    """
-    for path in paths:
-        if path.is_file():
-            yield path
-        elif path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in PICTURES)
-            if not found:
-                raise ConfigError(f"{path}: no picture in this folder (looked for {', '.join(sorted(PICTURES))})")
-            yield from found
-        else:
-            raise ConfigError(f"{path}: no such file or folder")
-
-
-def judge_files(files: Sequence[Path], pipeline: Pipeline) -> Iterator[tuple[Path, bytes, Outcome]]:
-    """Each file with its bytes and its outcome, in order, while the next batch is judged already.
-
-    Raises:
-        ConfigError: a file cannot be read.
-    """
-    waiting = None
-    for start in range(0, len(files), MAX_BATCH):
-        batch = files[start : start + MAX_BATCH]
-        values = [_read(path) for path in batch]
-        submitted = (batch, values, pipeline.submit(values))
-        if waiting:
-            yield from zip(waiting[0], waiting[1], waiting[2].result(), strict=True)
-        waiting = submitted
-    if waiting:
-        yield from zip(waiting[0], waiting[1], waiting[2].result(), strict=True)
-
-
-def _assess(files: Sequence[Path], pipeline: Pipeline, arguments: argparse.Namespace) -> None:
-    decisions = Decisions([engine.manifest for engine in pipeline.engines], pipeline.policy)
-    table = _table(pipeline)
-    tiles: list[Tile] = []
-    terminal = Console(stderr=True)
-    judged = track(
-        judge_files(files, pipeline),
-        "assess",
-        total=len(files),
-        console=terminal,
-        disable=not terminal.is_terminal,
-        transient=True,
+def _choose_covers(arguments: argparse.Namespace, terminal: Console) -> None:
+    output = arguments.output or COVERS
+    wish = Wish(
+        arguments.covers,
+        output,
+        arguments.contact_sheet or output / SHEET,
+        arguments.every_s or EVERY_S,
+        arguments.max_pixels,
+        arguments.json,
     )
-    for path, value, outcome in judged:
-        if arguments.json:
-            print(to_json(_document(path, outcome, decisions)).decode(), flush=True)
-        else:
-            table.add_row(escape(_name(path)), *_cells(outcome, pipeline))
-        if arguments.contact_sheet:
-            tiles.append(_tile(path, value, outcome))
+    with closing(_open(arguments)) as pipeline:
+        assess_covers(arguments.paths, pipeline, wish, terminal)
+
+
+def _assess(pictures: Sequence[Found], arguments: argparse.Namespace, terminal: Console) -> None:
+    if arguments.masks:
+        require_distinct_masks(arguments.masks, pictures)
+    with closing(_open(arguments)) as pipeline:
+        manifests = [engine.manifest for engine in pipeline.engines]
+        decisions = Decisions(manifests, pipeline.policy)
+        masks = Masks(arguments.masks, manifests) if arguments.masks else None
+        table = _table(pipeline)
+        tiles: list[Tile] = []
+        for found, value, outcome in _judged(pictures, pipeline, terminal):
+            if arguments.json:
+                print(to_json(_document(found.path, outcome, decisions)).decode(), flush=True)
+            else:
+                table.add_row(escape(printable(found.path)), *_cells(outcome, pipeline))
+            if masks and not isinstance(outcome, FrameError):
+                masks.write(found, outcome)
+            if arguments.contact_sheet:
+                tiles.append(_tile(found.path, value, outcome))
     if not arguments.json:
         Console().print(table)
     if arguments.contact_sheet:
@@ -123,21 +92,27 @@ def _assess(files: Sequence[Path], pipeline: Pipeline, arguments: argparse.Names
         terminal.print(f"contact sheet: {arguments.contact_sheet}", highlight=False)
 
 
-def _name(path: Path) -> str:
-    """The path as it can be printed: a name on disk need not be UTF-8."""
-    return str(path).encode(errors="replace").decode()
+def _judged(pictures: Sequence[Found], pipeline: Pipeline, terminal: Console) -> Iterable[tuple[Found, bytes, Outcome]]:
+    return track(
+        judge_all(((found, read_bytes(found.path)) for found in pictures), pipeline),
+        "assess",
+        total=len(pictures),
+        console=terminal,
+        disable=not terminal.is_terminal,
+        transient=True,
+    )
 
 
 def _tile(path: Path, value: bytes, outcome: Outcome) -> Tile:
     if isinstance(outcome, FrameError):
-        return Tile("dead-lettered", thumbnail(value), _name(Path(path.name)), str(outcome.reason))
-    utility = outcome.results.get("utility")
+        return Tile("dead-lettered", thumbnail(value), printable(Path(path.name)), str(outcome.reason))
+    utility, cover = outcome.results.get("utility"), outcome.cover
     return Tile(
         "dropped" if outcome.reasons else "kept",
         thumbnail(value),
-        _name(Path(path.name)),
+        printable(Path(path.name)),
         ", ".join(outcome.reasons),
-        None if utility is None else utility.value,
+        utility.value if utility else cover.score if cover else None,
     )
 
 
@@ -150,30 +125,45 @@ def _document(path: Path, outcome: Outcome, decisions: Decisions) -> dict[str, A
 
 def _table(pipeline: Pipeline) -> Table:
     table = Table(Column("picture", overflow="fold"), "size", "verdict")
-    for kind in _kinds(pipeline):
-        table.add_column(kind, justify="right")
+    for column in _columns(pipeline):
+        table.add_column(column, justify="right")
     table.add_column("reasons")
     return table
 
 
 def _cells(outcome: Outcome, pipeline: Pipeline) -> list[str]:
     if isinstance(outcome, FrameError):
-        blanks = [""] * len(_kinds(pipeline))
+        blanks = [""] * len(_columns(pipeline))
         return ["", "[red]dead letter[/]", *blanks, escape(f"{outcome.reason}: {outcome.detail}")]
     verdict = "[green]keep[/]" if outcome.verdict == "keep" else "[yellow]drop[/]"
-    scores = [f"{outcome.results[kind].value:.3f}" for kind in _kinds(pipeline)]
-    return [f"{outcome.width}x{outcome.height}", verdict, *scores, ", ".join(outcome.reasons)]
+    scores = {kind: result.value for kind, result in outcome.results.items()}
+    if outcome.cover and outcome.cover.object_proportion is not None:
+        scores["saliency"] = outcome.cover.object_proportion  # of the picture, not of the map with its padding
+    if outcome.cover and outcome.cover.score is not None:
+        scores["cover"] = outcome.cover.score
+    texts = [f"{score:.3f}" for score in scores.values()]
+    return [f"{outcome.width}x{outcome.height}", verdict, *texts, ", ".join(outcome.reasons)]
 
 
-def _kinds(pipeline: Pipeline) -> list[str]:
-    return [head.kind for engine in pipeline.engines for head in engine.manifest.heads]
+def _columns(pipeline: Pipeline) -> list[str]:
+    """The heads in the order of their results, and the cover's score where two of them make one."""
+    kinds = [head.kind for engine in pipeline.engines for head in engine.manifest.heads]
+    names = ["object" if kind == "saliency" else kind for kind in kinds]
+    return [*names, "cover"] if {"clarity", "saliency"} <= set(kinds) else names
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read it: {error.strerror}") from error
+def _require_sense(arguments: argparse.Namespace) -> None:
+    """Flags that go with others.
+
+    Raises:
+        ConfigError: one is given where it means nothing.
+    """
+    if arguments.covers is None:
+        for flag, value in (("--output", arguments.output), ("--every-s", arguments.every_s)):
+            if value is not None:
+                raise ConfigError(f"{flag} {value}: belongs to --covers N, which is not given")
+    elif arguments.masks:
+        raise ConfigError(f"--masks {arguments.masks}: not with --covers; assess the pictures without it for masks")
 
 
 def _open(arguments: argparse.Namespace) -> Pipeline:
@@ -187,6 +177,9 @@ def _open(arguments: argparse.Namespace) -> Pipeline:
         decode=arguments.decode,
         min_utility=arguments.min_utility,
         min_mos=arguments.min_mos,
+        min_clarity=arguments.min_clarity,
+        min_cover=arguments.min_cover,
+        aspect=arguments.aspect,
     )
 
 
@@ -198,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="a picture, or a folder that is searched for pictures",
+        help="a picture, a folder that is searched for pictures, or with --covers a video file",
     )
     add(
         "--engine",
@@ -213,15 +206,45 @@ def _parser() -> argparse.ArgumentParser:
         "--contact-sheet",
         type=Path,
         metavar="PNG",
-        help="write one picture of all pictures with their scores",
+        help="write one picture of all pictures with their scores (with --covers: of the covers)",
     )
+    add("--masks", type=Path, metavar="DIR", help="write each picture's saliency map as a PNG of its size")
+    add("--covers", type=_count, metavar="N", help="choose the N best covers, and write their crops")
+    add("--output", type=Path, metavar="DIR", help=f"where the crops of --covers go (default: {COVERS})")
+    add("--every-s", type=_seconds, metavar="S", help=f"a video's frames for --covers (default: one in {EVERY_S:g} s)")
+    add("--aspect", type=_aspect, default=WIDE, metavar="W:H", help=f"of covers' crops (default: {WIDE})")
     add("--provider", choices=Provider.__args__, default="cpu", help="what ONNX Runtime runs on")  # type: ignore[attr-defined]
     add("--decode", choices=Decode.__args__, default="cpu", help="where JPEGs are decoded")  # type: ignore[attr-defined]
     add("--threads", type=int, help="worker threads (default: the CPUs that the container may use)")
     add("--min-utility", type=float, help="drop below it (default: the engine's threshold)")
     add("--min-mos", type=float, help="drop below it (default: the engine's threshold)")
+    add("--min-clarity", type=float, help="drop below it (default: the engine's threshold, if it has one)")
+    add("--min-cover", type=float, help="drop below it (default: none is)")
     add("--max-pixels", type=int, default=MAX_PIXELS, help="a larger picture is a dead letter")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a whole number from 1 on is due")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: seconds above 0 are due")
+    return seconds
+
+
+def _aspect(text: str) -> Aspect:
+    try:
+        return parse_aspect(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
 
 
 if __name__ == "__main__":

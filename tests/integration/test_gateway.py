@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -13,6 +14,7 @@ from runtime.decision import load_schema
 from runtime.errors import Reason
 from tests import pictures as made
 from tests.audit import read_topic
+from tests.cover_engine import make_cover_engine, painted
 from tests.gateway_process import STOPPED
 from tests.route import DELIVERIES, Route, good_frames, mixed_frames, pictures
 
@@ -124,6 +126,26 @@ def _odd_values() -> dict[str, tuple[bytes | None, Reason | None]]:
         "16 bit": (made.png(deep, 16), None),
         "on its side": (made.with_exif(photo, 6), None),
     }
+
+
+def test_a_cover_engine_beside_the_utility_engine(route: Routes, engine: Path, tmp_path: Path) -> None:
+    """``--engine`` twice: one decision a frame with both, whatever else comes; each threshold drops by itself."""
+    cover = make_cover_engine(tmp_path / "cover.onnx")
+    here = route(partitions=1)
+    blue, dark = painted(320, 180, (200, 60, 264, 120)), painted(320, 180, (200, 60, 264, 120), (0, 0, 0))
+    here.publish([(b"cam-1", made.jpeg(blue)), (b"cam-1", b"not a picture"), (b"cam-1", made.jpeg(dark))])
+    flags = ("--engine", str(engine), "--engine", str(cover), "--cover-aspect", "1:1", "--min-cover", "0.3")
+    here.drain("at-least-once", *flags)
+
+    first, second = (json.loads(record.value) for record in read_topic(here.bootstrap, here.decisions))
+    for decision in (first, second):
+        jsonschema.validate(decision, load_schema())
+        assert [one["name"] for one in decision["engines"]] == ["brightness", "cover"]
+        assert decision["cover"]["box"] == pytest.approx([200 / 320, 60 / 180, 264 / 320, 120 / 180], abs=1 / 80)
+        assert decision["cover"]["aspect"] == "1:1"
+    assert (first["verdict"], first["reasons"]) == ("keep", [])
+    assert second["reasons"] == ["utility-below-threshold", "cover-below-threshold"]
+    assert len(here.audit().dead_letters) == 1
 
 
 def test_metrics_count_every_frame_once(route: Routes) -> None:

@@ -76,6 +76,14 @@ def test_the_decision_in_the_readme_is_valid() -> None:
     jsonschema.validate(json.loads(example), load_schema())
 
 
+def test_the_cover_in_the_readme_is_valid() -> None:
+    """Put into the decision above it, it follows the schema, too."""
+    [decision] = re.findall(r"```json\n(\{\"schema\".*?)```", README, re.DOTALL)
+    [cover] = re.findall(r"```json\n(\"cover\".*?)```", README, re.DOTALL)
+
+    jsonschema.validate(json.loads(decision) | json.loads(f"{{{cover}}}"), load_schema())
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
     """A relative link names a file that is there."""

@@ -1,0 +1,182 @@
+"""``python -m runtime.assess --covers N``: the best covers of pictures and videos."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from runtime.cover_files import cover_path, source_name, write_covers
+from runtime.cover_sheet import cover_sheet
+from runtime.covers import Candidate, Choice, Source, choose, content_of
+from runtime.decision import cover_fields, to_json
+from runtime.decode import Decoder
+from runtime.errors import ConfigError, FrameError
+from runtime.judging import judge_all
+from runtime.pictures import find_pictures, is_picture, printable, read_bytes
+from runtime.pipeline import Judgement, Pipeline
+from runtime.video import Video
+
+SCHEMA = "framegate/cover/1"
+SAMPLE_QUALITY = 95
+"""A video's frames go into the pipeline as JPEG; the covers are cut from the frames themselves."""
+GLANCE = (128, 128)
+"""What of a picture is decoded to see what it shows."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for.
+
+    Args:
+        count: how many covers at most.
+        output: the folder of the crops.
+        sheet: the contact sheet's file.
+        every_s: one frame of a video for so many seconds.
+        max_pixels: the largest picture that is decoded.
+        json: print documents instead of a table.
+    """
+
+    count: int
+    output: Path
+    sheet: Path
+    every_s: float
+    max_pixels: int
+    json: bool
+
+
+def assess_covers(paths: Sequence[Path], pipeline: Pipeline, wish: Wish, terminal: Console) -> None:
+    """Judge, choose, write, draw, print.
+
+    Args:
+        paths: pictures, folders of them, video files.
+        pipeline: with heads for clarity and saliency.
+        wish: what is asked for.
+        terminal: where notices go; documents or the table go to standard output.
+
+    Raises:
+        ConfigError: no engine has the heads, a path is not there or not readable, or nothing is left to choose from.
+    """
+    _require_heads(pipeline, wish.count)
+    sources = list(_sources(paths))
+    candidates = list(_candidates(sources, pipeline, wish, terminal))
+    choices = choose(candidates, wish.count)
+    _notice(choices, len(candidates), wish.count, terminal)
+    cards = write_covers(choices, wish.output, wish.max_pixels)
+    cover_sheet(cards, wish.sheet, subtitle=f"the best {len(choices)} of {len(candidates)}")
+    if wish.json:
+        for rank, choice in enumerate(choices, 1):
+            print(to_json(_document(rank, choice, wish.output)).decode())
+    else:
+        Console().print(_table(choices, wish.output))
+    terminal.print(f"covers: {wish.output}; contact sheet: {wish.sheet}", highlight=False, soft_wrap=True)
+
+
+def _require_heads(pipeline: Pipeline, count: int) -> None:
+    kinds = sorted(head.kind for engine in pipeline.engines for head in engine.manifest.heads)
+    missing = [kind for kind in ("clarity", "saliency") if kind not in kinds]
+    if missing:
+        raise ConfigError(
+            f"--covers {count}: no engine given has a head {' or '.join(map(repr, missing))}; they have {kinds}: "
+            "give one that has it, too (--engine)"
+        )
+
+
+def _sources(paths: Sequence[Path]) -> Iterator[Path | Video]:
+    """Pictures' files and opened videos: what is not there or no video is known before the first is judged."""
+    for found in find_pictures(paths):
+        yield found.path if is_picture(found.path) else Video(found.path)
+
+
+def _values(sources: Sequence[Path | Video], every_s: float) -> Iterator[tuple[Source, bytes]]:
+    for source in sources:
+        if isinstance(source, Path):
+            yield Source(source), read_bytes(source)
+            continue
+        for frame in source.sample(every_s):
+            pixels = np.ascontiguousarray(frame.pixels)
+            value = simplejpeg.encode_jpeg(pixels, SAMPLE_QUALITY, "RGB", "444")
+            yield Source(source.path, frame.number, frame.time_s), value
+
+
+def _candidates(
+    sources: Sequence[Path | Video], pipeline: Pipeline, wish: Wish, terminal: Console
+) -> Iterator[Candidate]:
+    """The pictures that the policy keeps; the others are told of."""
+    decoder = Decoder(wish.max_pixels)
+    outcomes = dropped = 0
+    for source, value, outcome in judge_all(_values(sources, wish.every_s), pipeline):
+        outcomes += 1
+        if isinstance(outcome, FrameError):
+            terminal.print(f"left out: {source_name(source)}: {outcome}", markup=False, highlight=False, soft_wrap=True)
+        elif outcome.reasons:
+            dropped += 1
+        else:
+            yield _candidate(source, value, outcome, decoder)
+    if dropped:
+        terminal.print(f"left out: {dropped} of {outcomes} are below a threshold", highlight=False)
+
+
+def _candidate(source: Source, value: bytes, judgement: Judgement, decoder: Decoder) -> Candidate:
+    assert judgement.cover is not None
+    content = content_of(decoder.decode(value, GLANCE).pixels, judgement.cover)
+    return Candidate(source, judgement.width, judgement.height, judgement.cover, content)
+
+
+def _notice(choices: Sequence[Choice], candidates: int, count: int, terminal: Console) -> None:
+    """Say where the wish cannot be granted as it is."""
+    if not choices:
+        raise ConfigError(
+            f"--covers {count}: nothing to choose from: every picture is undecodable or below a threshold; "
+            "look at what was left out, or lower --min-clarity, --min-cover and the others"
+        )
+    if len(choices) < count:
+        terminal.print(f"--covers {count}: only {candidates} to choose from: all are covers", highlight=False)
+    alike = [str(rank) for rank, choice in enumerate(choices, 1) if not choice.distinct]
+    if alike:
+        terminal.print(
+            f"--covers {count}: only {len(choices) - len(alike)} differ enough in what they show; "
+            f"numbers {', '.join(alike)} resemble better ones",
+            highlight=False,
+        )
+
+
+def _document(rank: int, choice: Choice, folder: Path) -> dict[str, Any]:
+    candidate = choice.candidate
+    source: dict[str, Any] = {"file": str(candidate.source.path)}
+    if candidate.source.frame is not None:
+        source |= {"frame": candidate.source.frame, "time_s": round(candidate.source.time_s or 0.0, 3)}
+    return {
+        "schema": SCHEMA,
+        "rank": rank,
+        "file": str(cover_path(folder, rank, candidate.source)),
+        "source": source,
+        "frame": {"width": candidate.width, "height": candidate.height},
+        "crop_px": list(candidate.crop),
+        "distinct": choice.distinct,
+        "cover": cover_fields(candidate.cover),
+    }
+
+
+def _table(choices: Sequence[Choice], folder: Path) -> Table:
+    table = Table("rank", Column("cover", overflow="fold"), Column("of", overflow="fold"))
+    for name in ("score", "clarity", "object", "pixels"):
+        table.add_column(name, justify="right")
+    for rank, choice in enumerate(choices, 1):
+        candidate, cover = choice.candidate, choice.candidate.cover
+        left, top, right, bottom = candidate.crop
+        table.add_row(
+            str(rank) if choice.distinct else f"[yellow]{rank}[/]",
+            escape(printable(cover_path(folder, rank, candidate.source))),
+            escape(source_name(candidate.source)),
+            f"{candidate.score:.3f}",
+            f"{cover.clarity:.2f}",
+            f"{cover.object_proportion:.1%}",
+            f"{right - left}x{bottom - top}",
+        )
+    return table
