@@ -4,7 +4,7 @@ Saliency is the red of each pixel; clarity grows with the mean step between neig
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import cv2
 import numpy as np
@@ -114,8 +114,15 @@ def write_anchor(path: Path, side: int = 24) -> Path:
     return path
 
 
-def write_cover_set(folder: Path, *, count: int = 6, size: tuple[int, int] = (SIDE, SIDE), seed: int = 1) -> CoverSet:
-    """Pictures of noise with a red box each, their masks, four blurs of each; all for the test."""
+def write_cover_set(
+    folder: Path,
+    *,
+    count: int = 6,
+    size: tuple[int, int] = (SIDE, SIDE),
+    split: Literal["test", "source"] = "test",
+    seed: int = 1,
+) -> CoverSet:
+    """Pictures of noise with a red box each, their masks, four blurs of each; all for the test, or half of them."""
     random = np.random.default_rng(seed)
     height, width = size
     for name in ("images", "ground_truth_mask"):
@@ -129,7 +136,8 @@ def write_cover_set(folder: Path, *, count: int = 6, size: tuple[int, int] = (SI
         pixels[mask > 0, 0] = random.integers(OBJECT, 256, int((mask > 0).sum()))
         cv2.imwrite(str(folder / "pictures" / "images" / f"{number}.png"), pixels[..., ::-1])
         cv2.imwrite(str(folder / "pictures" / "ground_truth_mask" / f"{number}.png"), mask)
-    return build(folder / "set", Plan(folder / "pictures", "salient", levels=LEVELS, split="test"), _Unwatched())
+    plan = Plan(folder / "pictures", "salient", levels=LEVELS, split=split, test_share=0.5)
+    return build(folder / "set", plan, _Unwatched())
 
 
 class _Unwatched:

@@ -114,7 +114,7 @@ def test_a_difference_counts_in_pooled_standard_deviations(above: list[float], b
 
 def test_runs_that_differ_by_more_than_the_seed_make_no_row() -> None:
     """Nor do two of one seed: the spread would be of something else, or none."""
-    with pytest.raises(ConfigError, match=r"another recipe or set"):
+    with pytest.raises(ConfigError, match=r"differ in recipe: "):
         text_of(trained(0, 0.9, 0.7), trained(1, 0.9, 0.7, recipe="paper"))
     with pytest.raises(ConfigError, match=r"same kind and seed \(1\)"):
         text_of(trained(1, 0.9, 0.7), trained(1, 0.8, 0.7))

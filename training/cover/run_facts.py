@@ -29,6 +29,9 @@ class RunFacts(BaseModel):
     seed: int
     recipe: JsonValue = None
     """What it was trained with."""
+    weights: str | None = None
+    """That its encoder began with."""
+    steps: int | None = None
     set: JsonValue = None
     """What it was trained on."""
 

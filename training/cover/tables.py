@@ -110,10 +110,11 @@ def _require_seeds_alone(runs: Sequence[Trained]) -> None:
                 f"{before.name} and {run.name} are of the same kind and seed ({run.facts.seed}): a spread needs other "
                 "seeds; leave one out"
             )
-        if (run.facts.recipe, run.facts.set) != (first.facts.recipe, first.facts.set):
+        others = [name for name, value in run.facts if name != "seed" and value != getattr(first.facts, name)]
+        if others:
             raise ConfigError(
-                f"{first.name} and {run.name} are of the same kind, but of another recipe or set: a spread over seeds "
-                "needs runs that differ by nothing else; leave one out"
+                f"{first.name} and {run.name} are of the same kind, but differ in {', '.join(others)}: a spread over "
+                "seeds needs runs that differ by nothing else; leave one out"
             )
 
 
