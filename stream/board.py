@@ -23,7 +23,7 @@ class Row:
         source: partition and offset of the frame, ``3/91``; of the record itself where it is no decision.
         verdict: one of ``STYLES``.
         reasons: why it was dropped or could not be judged.
-        utility, mos, age_ms, latency_ms: as in the decision, where it has them.
+        utility, mos, cover, age_ms, latency_ms: as in the decision, where it has them; ``cover`` is its score.
     """
 
     stream: str
@@ -32,13 +32,14 @@ class Row:
     reasons: str = ""
     utility: float | None = None
     mos: float | None = None
+    cover: float | None = None
     age_ms: float | None = None
     latency_ms: float | None = None
 
     def __str__(self) -> str:
         scores = [
             f"{name}={value}"
-            for name, value in zip(("utility", "mos", "age_ms", "latency_ms"), self._numbers(), strict=True)
+            for name, value in zip(("utility", "mos", "cover", "age_ms", "latency_ms"), self._numbers(), strict=True)
             if value
         ]
         return " ".join([self.stream, self.source, self.verdict.replace(" ", "-"), *scores, self.reasons]).rstrip()
@@ -50,7 +51,8 @@ class Row:
         return [Text(text, style=style if text == self.verdict else "") for text in texts]
 
     def _numbers(self) -> list[str]:
-        values = zip((self.utility, self.mos, self.age_ms, self.latency_ms), (3, 2, 0, 1), strict=True)
+        numbers = (self.utility, self.mos, self.cover, self.age_ms, self.latency_ms)
+        values = zip(numbers, (3, 2, 3, 0, 1), strict=True)
         return ["" if value is None else f"{value:.{decimals}f}" for value, decimals in values]
 
 
@@ -106,7 +108,7 @@ class Board:
 
     def __rich__(self) -> RenderableType:
         last = Table("stream", "offset", "verdict", box=None, pad_edge=False)
-        for name in ("utility", "mos", "age ms", "latency ms"):
+        for name in ("utility", "mos", "cover", "age ms", "latency ms"):
             last.add_column(name, justify="right")
         last.add_column("reasons")
         for row in self._last:
@@ -132,6 +134,7 @@ def _decision(decision: dict[str, Any]) -> Row:
         reasons=_clean(", ".join(decision["reasons"])),
         utility=_number(decision.get("utility", {}).get("score")),
         mos=_number(decision.get("quality", {}).get("mos")),
+        cover=_number(decision.get("cover", {}).get("score")),
         age_ms=_number(decision.get("age_ms")),
         latency_ms=_number(decision.get("latency_ms")),
     )

@@ -23,6 +23,17 @@ def test_a_decision_in_one_line() -> None:
     assert str(row) == "cam-7 3/91 drop utility=0.123 mos=2.35 age_ms=41 latency_ms=9.3 utility-below-threshold"
 
 
+def test_a_cover_in_one_line() -> None:
+    """A cover's score stands beside the others; a cover without one, of a single head, shows none."""
+    scored, unscored = (
+        read_row(record(json.dumps({**DECISION, "cover": cover}).encode()))
+        for cover in ({"score": 0.71234, "clarity": 8.2}, {"clarity": 8.2})
+    )
+
+    assert " mos=2.35 cover=0.712 age_ms=41 " in str(scored)
+    assert "cover=" not in str(unscored)
+
+
 def test_a_dead_letter_in_one_line() -> None:
     """A dead letter's line has the place of the frame that it was, and the reason."""
     headers = (
