@@ -25,7 +25,8 @@ from training.cover.gate import open_cover_gate
 from training.cover.levels import blurred
 from training.cover.manifest import CoverSample
 from training.cover.markdown import DASH
-from training.cover.measures import by_level, measures, pairs_of
+from training.cover.measures import by_level, measures
+from training.cover.pairs import FurtherBlurs, framed, pairs_beside, pairs_in_set
 from training.cover.selection import select
 from training.metrics.saliency import saliency_errors
 
@@ -110,21 +111,52 @@ def test_pairs_hold_each_blur_against_the_sharp_picture(folder: Path) -> None:
     """The set's own blurs, and further ones; a picture that scores the same counts as not below."""
     chosen = CoverSet.load(folder / "set")
     gate = open_cover_gate(folder / "red.onnx", name="red", provider="cpu", threads=1)
+    further = FurtherBlurs((1.0, 2.5))
 
-    [answers] = answers_of(chosen, [gate], [1.0, 2.5], 1)
+    [answers] = answers_of(chosen, [gate], further, 1)
 
     sharp = [place for place, one in enumerate(chosen.samples) if one.level == 0]
-    for sigma, scores in answers.pairs.items():
+    for sigma, scores in answers.further.items():
         expected = [clarity_of(blurred(chosen.read(chosen.samples[place]).pixels, sigma)) for place in sharp]
         assert scores[sharp] == pytest.approx(expected, abs=1e-4)
         assert np.isnan(np.delete(scores, sharp)).all()
-    answers.clarity[sharp[:2]] = answers.pairs[1.0][sharp[:2]]  # as good under the blur as sharp, and worse
-    answers.pairs[1.0][sharp[1]] += 0.1
-    found = {one.sigma_px: one for one in pairs_of(chosen.samples, answers)}
-    assert list(found) == [0.7, 1.0, 1.5, 2.5, 4.0]
-    assert {one.pictures for one in found.values()} == {6}
-    assert found[1.0].below == pytest.approx(4 / 6)
-    assert found[4.0].below == 1
+    own = pairs_in_set(chosen.samples, answers.clarity)
+    assert [(one.sigma_px, one.pictures, one.below, one.further) for one in own] == [
+        (0.7, 6, 1, False),
+        (1.5, 6, 1, False),
+        (4, 6, 1, False),
+    ]
+    answers.further[1.0][sharp[0]] = answers.further[0][sharp[0]]
+    answers.further[1.0][sharp[1]] = answers.further[0][sharp[1]] + 0.1
+    beside = pairs_beside(further, answers.further)
+    assert [(one.sigma_px, one.pictures, one.below) for one in beside] == [(1, 6, pytest.approx(4 / 6)), (2.5, 6, 1)]
+
+
+def test_pairs_are_of_cameras_frames(tmp_path: Path) -> None:
+    """Scaled down by area until it just covers the frame, the middle cut out; a smaller picture is left out."""
+    wide = np.zeros((40, 160, 3), np.uint8)
+    wide[:, 60:100] = 255
+
+    frame = framed(wide, (20, 20))
+
+    assert frame is not None
+    assert frame.shape == (20, 20, 3)
+    assert (frame == 255).all()
+    assert framed(wide, (161, 20)) is None
+    assert framed(wide, (160, 40)) is not None
+    write_cover_set(tmp_path, count=2, size=(60, 80))
+    write_engine(tmp_path / "red.onnx")
+    document = evaluated(tmp_path, tmp_path / "out", "--pairs", "1", "--frame", "60x40")
+    assert document["gates"][0]["pairs"][-1] == {
+        "sigma_px": 1,
+        "frame": [60, 40],
+        "further": True,
+        "pictures": 2,
+        "below": 1,
+    }
+    assert "1, frames of 60x40" in (tmp_path / "out" / "REPORT.md").read_text()
+    document = evaluated(tmp_path, tmp_path / "none", "--pairs", "1", "--frame", "80x61")
+    assert [pairs["further"] for pairs in document["gates"][0]["pairs"]] == [False] * 3
 
 
 def sample(number: int, level: int, score: float | None, mask: str | None = "mask.png") -> CoverSample:
@@ -245,6 +277,7 @@ def test_a_proxy_and_a_split_by_image_are_told(folder: Path, tmp_path: Path) -> 
         (["--gates", "nowhere.onnx"], "nowhere.onnx: no such file"),
         (["--gates", "nothing"], "nothing.json"),
         (["--pictures", "elsewhere"], "12 of the 12 pictures and masks"),
+        (["--frame", "1280x720"], "--frame is for --pairs"),
         (["--anchor", "nowhere.onnx"], "--anchor nowhere.onnx: No such file"),
         (["--gates", "some/net.json", "some/net"], "the same gate is given twice"),
     ],

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.errors import ConfigError
 from training.commands.arguments import Commands, natural, positive
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ def add(systems: Commands) -> None:
         help="further blurs in px: how many pictures score lower under them than sharp?",
     )
     parser.add_argument(
+        "--frame",
+        type=_frame,
+        metavar="WxH",
+        help="with --pairs: each picture is first scaled down and cut to a camera's frame; smaller ones are left out",
+    )
+    parser.add_argument(
         "--tile",
         type=positive,
         metavar="PX",
@@ -75,6 +82,8 @@ def run(options: argparse.Namespace) -> None:
 
     if options.panels:
         import matplotlib  # noqa: F401 - missed before the long work
+    if options.frame and not options.pairs:
+        raise ConfigError("--frame is for --pairs: name a blur, such as --pairs 1")
     selection = select(CoverSet.load(options.set, options.pictures), options.split, options.every, options.levels)
     selection.chosen.require_files()
     names = _names(options)
@@ -96,6 +105,13 @@ def _sigma(text: str) -> float:
     if not 0 < number <= 64:
         raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 64 px")
     return number
+
+
+def _frame(text: str) -> tuple[int, int]:
+    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text):
+        raise argparse.ArgumentTypeError(f"{text}: write width and height in pixels, such as 1280x720")
+    width, height = map(int, text.split("x"))
+    return width, height
 
 
 def _names(options: argparse.Namespace) -> list[str]:
@@ -122,11 +138,13 @@ def _report(
     options: argparse.Namespace, selection: "Selection", gates: "list[CoverGate]", names: list[str]
 ) -> "Report":
     from training.cover.evaluation import ALL, GATED, answers_of
-    from training.cover.measures import by_level, measures, pairs_of
+    from training.cover.measures import by_level, measures
+    from training.cover.pairs import FurtherBlurs, pairs_beside, pairs_in_set
     from training.cover.report import Judged, Report
 
     samples = selection.chosen.samples
-    answers = answers_of(selection.chosen, gates, options.pairs, options.threads)
+    further = FurtherBlurs(tuple(options.pairs), options.frame)
+    answers = answers_of(selection.chosen, gates, further, options.threads)
     panels = _panels(options, selection, gates)
     timed = _costs(options, selection, names)
     judged = [
@@ -136,7 +154,7 @@ def _report(
             answers=own,
             measures={which: measures(samples, own, which, options.resamples) for which in (ALL, GATED)},
             levels=tuple(by_level(samples, own)),
-            pairs=tuple(pairs_of(samples, own)),
+            pairs=(*pairs_in_set(samples, own.clarity), *pairs_beside(further, own.further)),
             cost=timed.get(gate.name),
             panels=panels.get(gate.name),
         )

@@ -10,8 +10,9 @@ from rich.progress import track
 
 from training.cover.cover_set import CoverPicture, CoverSet
 from training.cover.gate import BATCH, CoverGate, Judgement
-from training.cover.levels import GATE, blurred
+from training.cover.levels import GATE
 from training.cover.manifest import CoverSample
+from training.cover.pairs import SHARP, FurtherBlurs
 from training.feeder import made_ahead
 from training.metrics.saliency import SaliencySum, saliency_errors
 from training.metrics.segmentation import Confusions, at_label_size, confusion
@@ -37,17 +38,17 @@ class Answers:
     """(samples,) NaN likewise."""
     saliency: dict[str, SaliencySum] = field(default_factory=lambda: {ALL: SaliencySum(), GATED: SaliencySum()})
     """By which samples."""
-    pairs: dict[float, Floats] = field(default_factory=dict)
-    """By a further sigma in px: (samples,) clarity of the sharp samples under that blur, NaN for the others."""
+    further: dict[float, Floats] = field(default_factory=dict)
+    """By the sigma in px of a further blur: (samples,) clarity of the sharp samples under it, NaN for the others."""
 
 
-def answers_of(chosen: CoverSet, gates: Sequence[CoverGate], pairs: Sequence[float], workers: int) -> list[Answers]:
+def answers_of(chosen: CoverSet, gates: Sequence[CoverGate], further: FurtherBlurs, workers: int) -> list[Answers]:
     """Read each sample once and show it to every gate.
 
     Args:
         chosen: the samples.
         gates: each gives one of the answers.
-        pairs: further sigmas in px, that each sharp sample is shown under as well.
+        further: blurs that each sharp sample is shown under as well.
         workers: threads that read.
 
     Raises:
@@ -60,7 +61,7 @@ def answers_of(chosen: CoverSet, gates: Sequence[CoverGate], pairs: Sequence[flo
             np.full(count, np.nan),
             np.zeros((count, 2, 2), np.int64),
             np.full(count, np.nan),
-            pairs={sigma: np.full(count, np.nan) for sigma in pairs},
+            further={sigma: np.full(count, np.nan) for sigma in (SHARP, *further.sigmas_px)},
         )
         for _ in gates
     ]
@@ -72,6 +73,8 @@ def answers_of(chosen: CoverSet, gates: Sequence[CoverGate], pairs: Sequence[flo
         samples = chosen.samples[at : at + len(pictures)]
         for gate, own in zip(gates, answers, strict=True):
             _ask(gate, own, at, samples, pictures)
+            if "clarity" in gate.kinds:
+                _ask_further(gate, own, at, samples, pictures, further)
     return answers
 
 
@@ -86,11 +89,20 @@ def _ask(
     judged = gate.judge([picture.pixels for picture in pictures])
     for place, (sample, picture, said) in enumerate(zip(samples, pictures, judged, strict=True), at):
         _keep(own, place, sample, picture, said)
-    sharp = [place for place, sample in enumerate(samples) if sample.sigma_px == 0 and sample.score is not None]
-    if "clarity" in gate.kinds and sharp:
-        for sigma, scores in own.pairs.items():
-            softened = gate.judge([blurred(pictures[place].pixels, sigma) for place in sharp])
-            scores[[at + place for place in sharp]] = [one.clarity for one in softened]
+
+
+def _ask_further(
+    gate: CoverGate,
+    own: Answers,
+    at: int,
+    samples: Sequence[CoverSample],
+    pictures: Sequence[CoverPicture],
+    further: FurtherBlurs,
+) -> None:
+    for place, (sample, picture) in enumerate(zip(samples, pictures, strict=True), at):
+        if sample.sigma_px == 0 and (versions := further.versions(picture.pixels)):
+            for sigma, said in zip(versions, gate.judge(list(versions.values())), strict=True):
+                own.further[sigma][place] = np.nan if said.clarity is None else said.clarity
 
 
 def _keep(own: Answers, place: int, sample: CoverSample, picture: CoverPicture, said: Judgement) -> None:

@@ -1,4 +1,4 @@
-"""What an evaluation's answers come to: over all levels, above the paper's gate, level by level, and pair by pair."""
+"""What an evaluation's answers come to: over all levels, above the paper's gate, and level by level."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,17 +61,6 @@ class LevelMeasures:
     proportion_error: float
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """How surely one blur is told: of one gate."""
-
-    sigma_px: float
-    pictures: int
-    """That the gate has scored both sharp and under this blur."""
-    below: float
-    """Share of them that score lower under it; equal is not lower."""
-
-
 def measures(samples: Sequence[CoverSample], answers: Answers, which: str, resamples: int) -> Measures:
     """Of one gate.
 
@@ -107,26 +96,6 @@ def by_level(samples: Sequence[CoverSample], answers: Answers) -> list[LevelMeas
     """Of one gate: each level that there is, from sharp to soft."""
     levels = np.array([one.level for one in samples])
     return [_level(samples, answers, np.flatnonzero(levels == level)) for level in sorted(set(levels.tolist()))]
-
-
-def pairs_of(samples: Sequence[CoverSample], answers: Answers) -> list[Pairs]:
-    """Of one gate: each blur of the set against the same picture without any, and each further sigma; no empty ones."""
-    sharp = {one.source: place for place, one in enumerate(samples) if one.sigma_px == 0}
-    found: dict[float, list[tuple[float, float]]] = {}
-    for place, one in enumerate(samples):
-        if one.sigma_px > 0 and one.source in sharp:
-            pair = (answers.clarity[sharp[one.source]], answers.clarity[place])
-            found.setdefault(one.sigma_px, []).append(pair)
-    for sigma, scores in answers.pairs.items():
-        found[sigma] = [(answers.clarity[place], scores[place]) for place in sharp.values()]
-    pairs = (_pairs(sigma, np.array(both).reshape(-1, 2)) for sigma, both in sorted(found.items()))
-    return [one for one in pairs if one.pictures]
-
-
-def _pairs(sigma_px: float, both: Floats) -> Pairs:
-    told = both[np.isfinite(both).all(axis=1)]
-    below = float((told[:, 1] < told[:, 0]).mean()) if len(told) else float("nan")
-    return Pairs(sigma_px, len(told), below)
 
 
 def _level(samples: Sequence[CoverSample], answers: Answers, places: NDArray[np.intp]) -> LevelMeasures:

@@ -16,7 +16,8 @@ from runtime.errors import ConfigError
 from runtime.faults import faults_of
 from training.cover.evaluation import Answers
 from training.cover.gate import CoverGate
-from training.cover.measures import LevelMeasures, Measures, Pairs
+from training.cover.measures import LevelMeasures, Measures
+from training.cover.pairs import Pairs
 from training.cover.run_facts import RunFacts
 from training.cover.selection import Selection
 from training.cover.tables import MEASURES, Trained

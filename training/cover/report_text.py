@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from training.cover.evaluation import ALL, FOREGROUND, GATED
 from training.cover.markdown import DASH, number, table, with_interval
-from training.cover.measures import LevelMeasures, Pairs
+from training.cover.measures import LevelMeasures
+from training.cover.pairs import Pairs
 from training.cover.report import Judged, Report
 from training.cover.tables import tables
 
@@ -102,13 +103,19 @@ def _against_anchor(report: Report, which: str) -> Iterator[str]:
 
 
 def _levels(one: Judged) -> Iterator[str]:
-    below = {pairs.sigma_px: pairs for pairs in one.pairs}
+    below = {pairs.sigma_px: pairs for pairs in one.pairs if not pairs.further}
     heads = ["level", "sigma, px", "true score", "samples", "clarity", "below the sharp one"]
-    rows = [_level(level, below.pop(level.sigma_px, None)) for level in one.levels]
+    rows = [_level(level, below.get(level.sigma_px)) for level in one.levels]
     further = [
-        [DASH, f"{sigma:g}", DASH, str(own.pictures), DASH, _below(own), *[DASH] * 3] for sigma, own in below.items()
+        [DASH, f"{own.sigma_px:g}{_frame(own)}", DASH, str(own.pictures), DASH, _below(own), *[DASH] * 3]
+        for own in one.pairs
+        if own.further
     ]
     yield from table([*heads, "IoU", "mean image IoU", "proportion, points"], [*rows, *further])
+
+
+def _frame(pairs: Pairs) -> str:
+    return "" if pairs.frame is None else f", frames of {pairs.frame[0]}x{pairs.frame[1]}"
 
 
 def _level(level: LevelMeasures, pairs: Pairs | None) -> list[str]:
@@ -119,7 +126,7 @@ def _level(level: LevelMeasures, pairs: Pairs | None) -> list[str]:
 
 
 def _below(pairs: Pairs | None) -> str:
-    return DASH if pairs is None or not pairs.pictures else f"{100 * pairs.below:.1f} % of {pairs.pictures}"
+    return DASH if pairs is None else f"{100 * pairs.below:.1f} % of {pairs.pictures}"
 
 
 def _costs(report: Report) -> Iterator[str]:
