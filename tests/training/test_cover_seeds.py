@@ -44,3 +44,21 @@ def test_runs_of_each_task_become_the_rows_of_table_2(tmp_path: Path) -> None:
     for row in ("| clarity only | 1 |", "| multi-task | 1 |", "not claimed: 1 of 3 seeds |"):
         assert row in tables
         assert row in text
+
+
+def test_runs_that_make_no_table_do_not_spoil_a_report(tmp_path: Path) -> None:
+    """Two checkpoints of one kind and seed: the report is there, and says why there is no table."""
+    write_cover_set(tmp_path, count=4, size=(115, 131), split="source", seed=3)
+    first = train(tmp_path, "one", "--seed", "4")
+    (tmp_path / "two").mkdir()
+    for name in ("cover.json", "cover.safetensors", "run.json"):
+        (tmp_path / "two" / name).write_bytes((first.parent / name).read_bytes())
+
+    arguments = ["evaluate", "cover", "--set", str(tmp_path / "set"), "--gates", str(first)]
+    arguments += [str(tmp_path / "two" / "cover"), "--output", str(tmp_path / "report")]
+    assert main([*arguments, "--panels", "0", "--timed", "0", "--resamples", "0", "--threads", "1"]) == 0
+
+    text = (tmp_path / "report" / "REPORT.md").read_text()
+    assert "No table: " in text
+    assert "are of the same kind and seed (4)" in text
+    assert "## Blur by blur" in text

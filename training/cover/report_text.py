@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from runtime.errors import ConfigError
 from training.cover.evaluation import ALL, FOREGROUND, GATED
 from training.cover.markdown import DASH, number, table, with_interval
 from training.cover.measures import LevelMeasures
@@ -43,8 +44,8 @@ def markdown(report: Report) -> Iterator[str]:
         yield from ("", f"## Blur by blur: {one.gate.name}", "", *_levels(one))
     if any(one.cost for one in report.judged):
         yield from ("", "## Time", "", *_costs(report))
-    if report.trained:
-        yield from ("", "## The paper's tables", *tables(report.trained))
+    if len(report.trained) > 1:
+        yield from ("", "## The paper's tables", *_tables(report))
     for one in report.judged:
         if one.panels:
             yield from ("", f"## Examples: {one.gate.name}", "", f"![{one.panels}]({one.panels})")
@@ -88,6 +89,14 @@ def _row(one: Judged, which: str) -> list[str]:
         with_interval(own.foreground_iou, own.foreground_iou_interval),
         *(number(value) for value in (*numbers, own.max_f, own.mean_f, own.adaptive_f)),
     ]
+
+
+def _tables(report: Report) -> list[str]:
+    """Runs that make no table do not spoil the rest of a long evaluation: the reason stands there instead."""
+    try:
+        return list(tables(report.trained))
+    except ConfigError as error:
+        return ["", f"No table: {error}."]
 
 
 def _against_anchor(report: Report, which: str) -> Iterator[str]:
