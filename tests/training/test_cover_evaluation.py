@@ -277,6 +277,7 @@ def test_a_proxy_and_a_split_by_image_are_told(folder: Path, tmp_path: Path) -> 
         (["--gates", "nowhere.onnx"], "nowhere.onnx: no such file"),
         (["--gates", "nothing"], "nothing.json"),
         (["--pictures", "elsewhere"], "12 of the 12 pictures and masks"),
+        (["--tile", "513"], "--tile is for checkpoints that see frames at their own size"),
         (["--frame", "1280x720"], "--frame is for --pairs"),
         (["--anchor", "nowhere.onnx"], "--anchor nowhere.onnx: No such file"),
         (["--gates", "some/net.json", "some/net"], "the same gate is given twice"),

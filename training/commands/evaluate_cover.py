@@ -131,6 +131,10 @@ def _open(options: argparse.Namespace, names: list[str], threads: int) -> "list[
         )
         for path, name in zip(options.gates, names, strict=False)
     ]
+    if options.tile and not any(gate.any_size for gate in gates):
+        raise ConfigError(
+            "--tile is for checkpoints that see frames at their own size; no gate here does: leave it out"
+        )
     return [*gates, open_anchor(options.anchor, name=names[-1], threads=threads)] if options.anchor else gates
 
 

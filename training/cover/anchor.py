@@ -52,6 +52,7 @@ def open_anchor(path: Path, *, name: str, threads: int) -> CoverGate:
         f"{height}x{width} px",
         "what its publisher says",
         None,
+        False,
         _Anchor(session, height, width),
     )
 

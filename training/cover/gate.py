@@ -52,6 +52,8 @@ class CoverGate:
     """What it was trained on, in its maker's words."""
     run: RunFacts | None
     """Of a checkpoint beside its ``run.json``."""
+    any_size: bool
+    """Whether it sees frames as they are, at their own size."""
     judge: Callable[[Sequence[Pixels]], list[Judgement]]
     """Pictures of any size, (height, width, 3) uint8 RGB; raises ``EngineError`` for answers outside the heads'
     ranges."""
@@ -130,6 +132,7 @@ def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> Cov
         _view(manifest.inputs),
         manifest.provenance.data,
         None,
+        False,
         _Resized(name, manifest.inputs, manifest.heads, engine.infer),
     )
 
@@ -150,16 +153,17 @@ def _checkpoint_gate(stem: Path, name: str, threads: int, device: str, tile_px: 
             pixels = [torch.from_numpy(batches[spec.name]).to(device).movedim(-1, -3).float() for spec in what.inputs]
             return {key: value.float().cpu().numpy() for key, value in network(*pixels).items()}
 
-    if what.dynamic_size and len(what.inputs) == 1:
+    any_size = what.dynamic_size and len(what.inputs) == 1
+    if any_size:
         judge = frame = FullFrame(name, what.inputs[0].name, what.heads, infer, tile_px)
         view = frame.view
     else:
         judge, view = _Resized(name, what.inputs, what.heads, infer), _view(what.inputs)
     plain = stem.with_name(bare_name(stem))
     text = checkpoint_file(plain, DESCRIPTION).read_bytes()  # it holds the weights' hash
-    digest = digest_of(text, str(tile_px if what.dynamic_size else None).encode())
+    digest = digest_of(text, str(tile_px if any_size else None).encode())
     kinds = _kinds(name, what.heads)
-    return CoverGate(name, digest, kinds, view, what.provenance.data, run_facts_of(plain), judge)
+    return CoverGate(name, digest, kinds, view, what.provenance.data, run_facts_of(plain), any_size, judge)
 
 
 def _kinds(name: str, heads: Sequence[Head]) -> frozenset[HeadKind]:
