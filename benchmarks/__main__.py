@@ -12,6 +12,7 @@ NAMES = {
     "preprocess": "decoding and preprocessing, fused and naive",
     "engine": "the bare engine by batch and threads",
     "half": "two converters to half precision, by difference and Casts",
+    "cost": "what a frame costs on one core, by engine, whatever their inputs",
     "precision": "engines of one network in FP32, INT8, ... beside each other: frames a second and answers",
     "gpu": "JPEG decoding, preprocessing, inference and the whole of it on a GPU",
 }
