@@ -196,7 +196,7 @@ def fit_int8(
     harm = _harm(quantizer, model, manifest, pictures.calibration)
     while fitted.faults(tolerances):
         candidates = [layer for layer in quantizer.layers if layer not in fitted.kept]
-        failing = fitted.failing(tolerances)
+        failing = fitted.failing(tolerances) or {head.output for head in manifest.heads}
         worst = max(candidates, key=lambda layer: max(harm[layer].get(output, 0) for output in failing))
         kept = quantizer.bridged({*fitted.kept, worst})
         if quantizer.keeps_too_many(kept):

@@ -60,7 +60,7 @@ def make_engine(
         version=description.version,
         digest=weights_digest(model),
         inputs=specs,
-        heads=tuple(_sized_head(head, model) for head in description.heads),
+        heads=description.heads if specs == description.inputs else _sized_heads(description.heads, model),
         provenance=description.provenance,
     )
     attach_manifest(model, manifest, description.name)
@@ -97,15 +97,17 @@ def _option(size: tuple[int, int] | None, dynamic_size: bool) -> str:
     return "--dynamic-size" if dynamic_size or size is None else f"--size {size[0]}x{size[1]}"
 
 
-def _sized_head(head: Head, model: ModelProto) -> Head:
-    """A map's height and width as the graph has them: they follow the picture's."""
-    if not isinstance(head, SaliencyHead):
-        return head
-    shape = next((output.shape for output in outputs(model) if output.name == head.output), ())
-    match shape:
-        case (_, int(height), int(width)):
-            return head.model_copy(update={"height": height, "width": width})
-    return head  # the check against the graph says what is wrong
+def _sized_heads(heads: Sequence[Head], model: ModelProto) -> tuple[Head, ...]:
+    """A map's height and width as the graph has them, since they follow the picture's."""
+    shapes = {output.name: output.shape for output in outputs(model)}
+
+    def sized(head: Head) -> Head:
+        match head, shapes.get(head.output):
+            case SaliencyHead(), (_, int(height), int(width)):
+                return head.model_copy(update={"height": height, "width": width})
+        return head  # of a score; or the check against the graph says what is wrong
+
+    return tuple(sized(head) for head in heads)
 
 
 def _trace(served: ServedNetwork, specs: Sequence[Input], dynamic_size: bool, what: str) -> ModelProto:

@@ -28,7 +28,7 @@ from export.samples import Samples, load_samples  # noqa: E402
 from export.trace import make_engine  # noqa: E402
 from export.weight_rounding import collect_moments  # noqa: E402
 from runtime.engine_onnx import OnnxEngine  # noqa: E402
-from runtime.errors import ConfigError  # noqa: E402
+from runtime.errors import ConfigError, EngineError  # noqa: E402
 from runtime.manifest import Manifest, SaliencyHead, Tolerances  # noqa: E402
 from tests.export.conftest import ROOT, saturates  # noqa: E402
 from tests.export.networks import COVER, FRAMES, PATCHES, Cover, cover_checkpoint  # noqa: E402
@@ -108,6 +108,14 @@ def test_the_maps_size_follows_the_pictures() -> None:
 
     assert manifest.heads == (COVER[0], SaliencyHead(output="map", height=48, width=64))
     assert [spec.shape for spec in manifest.inputs] == [(96, 128, 3), PATCHES.shape]
+
+
+def test_a_map_of_another_size_than_the_checkpoint_says_is_refused(checkpoint: Checkpoint) -> None:
+    """At the checkpoint's own size nothing follows: one of the two is wrong."""
+    heads = (COVER[0], SaliencyHead(output="map", height=16, width=16))
+    wrong = checkpoint.description.model_copy(update={"heads": heads})
+    with pytest.raises(EngineError, match=r"'map' has shape \(batch, 32, 32\) in the graph, not \(batch, 16, 16\)"):
+        make_engine(Checkpoint(wrong, checkpoint.network))
 
 
 def test_a_map_of_no_certain_size_is_refused(stem: Path, capsys: pytest.CaptureFixture[str]) -> None:
