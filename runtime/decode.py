@@ -73,7 +73,8 @@ class Decoder:
         Args:
             value: the encoded picture.
             least: height and width, upright, that the decoded picture must keep; a JPEG may then be decoded at
-                1/2, 1/4 or 1/8 (each side rounded up). None: full size.
+                1/2, 1/4 or 1/8 (each side rounded up; a side that its EXIF orientation turns round is divided
+                without a remainder or not at all). None: full size.
 
         Raises:
             FrameError: EMPTY, TOO_LARGE (known before a pixel is decoded), UNSUPPORTED, TRUNCATED, UNDECODABLE.
@@ -149,6 +150,9 @@ _TURNS: dict[int, Callable[[Pixels, Pixels], object]] = {
     8: lambda stored, upright: cv2.rotate(stored, cv2.ROTATE_90_COUNTERCLOCKWISE, dst=upright),
 }
 
+_ROWS_TURNED, _COLUMNS_TURNED = {3, 4, 6, 7}, {2, 3, 7, 8}
+"""Orientations in which the stored last row, or column, comes first along its side of the upright picture."""
+
 
 def _check_limits(max_pixels: int) -> None:
     if not 0 < max_pixels <= _OPENCV_PIXELS:
@@ -160,11 +164,24 @@ def _check_limits(max_pixels: int) -> None:
 
 
 def _shrink_factor(header: Header, least: tuple[int, int] | None) -> int:
-    """The strongest of 8, 4, 2 whose halvings (odd rows and columns left out) keep both sides >= ``least``."""
+    """The strongest of 8, 4, 2 whose halvings (odd rows and columns left out) keep both sides >= ``least``.
+
+    What is left over of a side, less than a block, the decoder makes a pixel at the stored end. Halving leaves it out
+    there; on a side that is turned round it would stand at the beginning and move the picture, so none may be left.
+    """
     if least is None:
         return 1
     height, width = header.upright_size
-    return next((f for f in (8, 4, 2) if height // f >= least[0] and width // f >= least[1]), 1)
+    turned = [header.height] * (header.orientation in _ROWS_TURNED)
+    turned += [header.width] * (header.orientation in _COLUMNS_TURNED)
+    return next(
+        (
+            factor
+            for factor in (8, 4, 2)
+            if height // factor >= least[0] and width // factor >= least[1] and not any(s % factor for s in turned)
+        ),
+        1,
+    )
 
 
 def _decode_jpeg(value: bytes, pixels: Pixels, shrunk: bool) -> str:

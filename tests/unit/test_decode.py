@@ -137,6 +137,30 @@ class TestJpeg:
         assert picture.pixels.flags.c_contiguous
         assert distance(upright, picture.pixels) < 2
 
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    @pytest.mark.parametrize("size", [(96, 64), (97, 66), (98, 65), (101, 68), (103, 71)])
+    def test_a_scaled_decode_begins_where_the_picture_does(self, size: tuple[int, int], orientation: int) -> None:
+        """Turned or not, whatever the sides leave over: pixel 0 is of the upright picture's first block."""
+        upright = scene(*size)
+        value = with_exif(jpeg(stored(upright, orientation), 100), orientation)
+
+        pixels = decoded(value, (8, 8)).astype(np.float64)
+
+        factor = -(-size[0] // pixels.shape[1])
+        rows, columns = size[1] // factor, size[0] // factor
+        blocks = upright[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor, 3)
+        assert np.abs(pixels[:rows, :columns] - blocks.mean(axis=(1, 3))).mean() < 1
+
+    @pytest.mark.parametrize(
+        ("orientation", "size", "factor"),
+        [(1, (97, 65), 8), (5, (97, 65), 8), (2, (97, 64), 1), (2, (96, 65), 8), (6, (98, 64), 8), (6, (96, 68), 4)],
+    )
+    def test_only_a_side_that_is_turned_must_divide(self, orientation: int, size: tuple[int, int], factor: int) -> None:
+        """The strongest factor that leaves nothing over where the stored end comes first; ``size`` is as stored."""
+        picture = Decoder().decode(with_exif(jpeg(noise(*size)), orientation), (8, 8))
+
+        assert picture.pixels.shape[0] == -(-picture.height // factor)
+
     @pytest.mark.parametrize("end", [0.3, 0.5, 0.9])
     @pytest.mark.parametrize("make", [jpeg, pictures.progressive_jpeg, pictures.cmyk_jpeg])
     def test_cut_off(self, make: object, end: float) -> None:
