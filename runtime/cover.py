@@ -10,8 +10,8 @@ from runtime.aspect import Aspect
 from runtime.cover_crop import Box, Point, centred_crop, object_crop
 from runtime.cover_object import LEAST_SHARE, SalientObject, find_object, object_proportion
 from runtime.heads import Clarity, Result, Saliency
-from runtime.manifest import Input, Manifest
-from runtime.map_field import map_field, whole_picture_input
+from runtime.manifest import Input, Manifest, whole_picture
+from runtime.map_field import map_field
 
 NO_OBJECT = 0.25
 """What a picture without an object is worth, of what it would be with the best one."""
@@ -76,7 +76,7 @@ def saliency_input(manifests: Sequence[Manifest]) -> Input | None:
     """The input that the saliency map is of; None where no engine has that head."""
     for manifest in manifests:
         if any(head.kind == "saliency" for head in manifest.heads):
-            return whole_picture_input(manifest.inputs)
+            return whole_picture(manifest.inputs)
     return None
 
 

@@ -30,7 +30,8 @@ class SalientObject:
     certainty: float
     """Mean of 2p - 1 over its cells, in (0, 1]: 0 where the engine hesitates everywhere, 1 where nowhere."""
     cut: float
-    """The share of its box's edges along which it touches the picture's border: it goes on outside."""
+    """The share of its box's edges along which it touches the picture's border: it goes on outside. The edge of what
+    the engine was shown (``fit: crop``) is no border."""
 
 
 def object_proportion(saliency: Map, field: MapField) -> float:
@@ -76,11 +77,11 @@ def _described(levels: Map, parts: NDArray[np.int32], share: float, field: MapFi
         Box(field.x(left), field.y(top), field.x(right), field.y(bottom)),
         Point(field.x(moments["m10"] / mass + 0.5), field.y(moments["m01"] / mass + 0.5)),
         2 * mass / (255 * int(areas.sum())) - 1,
-        _touching(levels) / (2 * (right - left + bottom - top)),
+        _touching(levels, field) / (2 * (right - left + bottom - top)),
     )
 
 
-def _touching(levels: Map) -> int:
-    """How many edges of the object's cells lie on the map's border."""
-    border = (levels[0], levels[-1], levels[:, 0], levels[:, -1])
-    return sum(int(np.count_nonzero(cells)) for cells in border)
+def _touching(levels: Map, field: MapField) -> int:
+    """How many edges of the object's cells lie on the picture's border."""
+    border = (levels[:, 0], levels[0], levels[:, -1], levels[-1])
+    return sum(int(np.count_nonzero(cells)) for cells, reaches in zip(border, field.reaches, strict=True) if reaches)

@@ -2,6 +2,7 @@
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from runtime.cover_object import LEAST_SHARE, SalientObject, find_object, object
 from runtime.heads import Clarity, Result, Saliency
 from runtime.manifest import Input, Resize
 from runtime.map_field import map_field, picture_mask
+from runtime.preprocess import place
 from tests.cover_engine import WIDE, Kind, cover_manifest
 
 WIDE_ASPECT = Aspect(16, 9)
@@ -207,6 +209,53 @@ def test_padding_is_no_part_of_the_picture() -> None:
     assert found(cells, square("pad"), (1000, 500)) is None
 
 
+@pytest.mark.parametrize("size", [(1000, 421), (421, 1000), (640, 360), (300, 290), (65_535, 3), (3, 65_535)])
+def test_a_mask_and_the_box_agree(size: tuple[int, int]) -> None:
+    """Padding that ends within a cell moves neither: the mask is white in the box, and only there, to half a cell."""
+    spec = square("pad")
+    for cells in (blob((16, 16, 48, 48), height=64, width=64), blob((24, 0, 64, 32), height=64, width=64)):
+        salient = found(cells, spec, size)
+        assert salient is not None
+        rows, columns = np.nonzero(picture_mask(cells, spec, size) >= 128)
+        edges = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+
+        for edge, share, side in zip(edges, salient.box, (*size, *size), strict=True):
+            assert edge == pytest.approx(share * side, abs=1 + max(size) / 64 / 16)
+
+
+def test_a_stretched_mask_is_opencvs_resize() -> None:
+    """To the bit: bilinear, from the whole map to the whole picture."""
+    cells = np.random.default_rng(1).integers(0, 256, (64, 48), dtype=np.uint8)
+
+    mask = picture_mask(cells, square("stretch"), (333, 211))
+
+    np.testing.assert_array_equal(cv2.resize(cells, (333, 211), interpolation=cv2.INTER_LINEAR), mask)
+
+
+@pytest.mark.parametrize(("side", "cells", "cell"), [(256, 8, 3), (256, 7, 3), (255, 5, 2), (257, 4, 2)])
+def test_a_narrow_picture_is_in_the_cell_of_its_middle(side: int, cells: int, cell: int) -> None:
+    """A picture 2000 times as wide as high takes one row of the input: the map's cell there, not the next one."""
+    spec = Input(name="frames", height=side, width=side, resize=Resize(fit="pad"))
+    field = map_field(spec, (2000, 1), (cells, cells))
+    shown = place(spec.resize, (1, 2000), (side, side))
+
+    assert field.rows == slice(cell, cell + 1)
+    assert cell <= (shown.inner_top + shown.inner_height / 2) * cells / side < cell + 1
+    assert field.columns == slice(0, cells)
+
+
+def test_the_edge_of_a_centre_crop_cuts_nothing() -> None:
+    """An object may end where the engine's view does; only the picture's own border cuts it."""
+    cells = blob((0, 0, 128, 128), height=128, width=128)
+    wide, high = (found(cells, square("crop"), size) for size in ((1000, 500), (500, 1000)))
+    whole = found(cells, square("crop"), (500, 500))
+
+    assert wide is not None
+    assert high is not None
+    assert whole is not None
+    assert (wide.cut, high.cut, whole.cut) == (0.5, 0.5, 1)
+
+
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("size", [(1000, 500), (33, 77), (1, 1)])
 def test_a_mask_has_the_pictures_size(fit: str, size: tuple[int, int]) -> None:
@@ -231,7 +280,8 @@ def test_each_head_gives_its_own_fields(kinds: tuple[Kind, ...], cover: Cover) -
     given_results: dict[str, Result] = {kind: results[kind] for kind in kinds}
 
     assert Covers([cover_manifest(kinds=kinds)], WIDE_ASPECT).of(given_results, SIZE) == cover
-    apart = [cover_manifest(kinds=(kind,)) for kind in kinds]
+    views = {"clarity": square("crop"), "saliency": WIDE}  # the map is of the saliency engine's
+    apart = [cover_manifest(kinds=(kind,), spec=views[kind]) for kind in kinds]
     assert Covers(apart, WIDE_ASPECT).of(given_results, SIZE) == cover
 
 
