@@ -119,6 +119,11 @@ def _whole(shots: Iterable[Shot], count: int, path: Path) -> Iterator[Shot]:
 
 
 def _open(source: str | int, shown: str) -> cv2.VideoCapture:
+    try:
+        str(source).encode()
+    except UnicodeEncodeError as error:  # OpenCV's binding would end the process
+        shown = shown.encode(errors="replace").decode()
+        raise FootageError(f"{shown}: OpenCV opens no video whose name is not UTF-8: rename it") from error
     capture = cv2.VideoCapture(source)
     if not capture.isOpened():
         raise FootageError(f"{shown}: cannot be opened: is it a video or a camera that OpenCV knows, and free to read?")

@@ -1,5 +1,6 @@
 """What is published and when, without a broker."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import simplejpeg
 from stream.footage import FootageError, Shot, open_footage, without_password
 from stream.publish import _paced, _thinned
 from tests.command import ROOT, run
+from tests.film import write_film
 
 PHOTOS = ROOT / "demo" / "photos"
 
@@ -102,6 +104,15 @@ def test_a_source_that_is_none_is_refused(tmp_path: Path, name: str, content: by
         open_footage(str(path), None)
 
     assert refused.value.exit_code == 2
+
+
+def test_a_videos_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    """OpenCV would take the whole process with it: refused before, with a name that can be printed."""
+    path = tmp_path / os.fsdecode(b"film\xff.avi")
+    path.write_bytes(write_film(tmp_path / "film.avi", [np.zeros((48, 64, 3), np.uint8)], 10).read_bytes())
+
+    with pytest.raises(FootageError, match=r"film\?\.avi: OpenCV opens no video whose name is not UTF-8: rename it"):
+        open_footage(str(path), None)
 
 
 def test_a_broken_picture_cannot_be_encoded_anew(tmp_path: Path) -> None:

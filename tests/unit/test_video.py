@@ -1,13 +1,15 @@
 """Frames of a real video file, taken evenly."""
 
+import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from runtime.errors import ConfigError
 from runtime.video import Video
-from tests.film import write_film
+from tests.film import with_durations, write_film
 
 FPS = 10
 
@@ -77,3 +79,66 @@ def test_a_video_that_breaks_off(film: Path, tmp_path: Path) -> None:
 def test_what_the_container_tells(film: Path) -> None:
     """Frames and frames a second, known before one is read."""
     assert (Video(film).count, Video(film).fps) == (25, FPS)
+
+
+def test_frames_at_the_times_that_the_container_tells(tmp_path: Path) -> None:
+    """Where the rate varies, seconds are seconds: ten frames in half a second, then one a second."""
+    film = write_film(tmp_path / "even.mp4", [np.full((48, 64, 3), 10 * n, np.uint8) for n in range(15)], FPS)
+    (tmp_path / "varies.mp4").write_bytes(with_durations(film.read_bytes(), [0.5] * 10 + [10.0] * 5))
+
+    frames = [(frame.number, frame.time_s) for frame in Video(tmp_path / "varies.mp4").sample(1)]
+
+    assert [number for number, _ in frames] == [0, 11, 12, 13, 14]
+    assert [time for _, time in frames] == pytest.approx([0, 1.5, 2.5, 3.5, 4.5])
+
+
+class Capture:
+    """A real capture, some of whose answers are a broken file's."""
+
+    def __init__(self, path: Path, *, damaged: int = -1, time_ms: float | None = None) -> None:
+        self._capture, self._number = cv2.VideoCapture(str(path)), -1
+        self._damaged, self._time_ms = damaged, time_ms
+
+    def grab(self) -> bool:
+        self._number += 1
+        return self._capture.grab()
+
+    def retrieve(self) -> object:
+        return (False, None) if self._number == self._damaged else self._capture.retrieve()
+
+    def get(self, name: int) -> float:
+        told = name == cv2.CAP_PROP_POS_MSEC and self._time_ms is not None
+        return self._time_ms if told and self._time_ms is not None else self._capture.get(name)
+
+    def release(self) -> None:
+        self._capture.release()
+
+
+def test_a_container_without_times(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that tells the same time for every frame: they follow each other at its frame rate."""
+    monkeypatch.setattr(Video, "_open", lambda video: Capture(video.path, time_ms=40.0))
+
+    assert levels(film, 1) == [(number, number / FPS, number) for number in (0, 10, 20)]
+
+
+def test_a_damaged_frame(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot be decoded is an error with its number, not the film's end."""
+    monkeypatch.setattr(Video, "_open", lambda video: Capture(video.path, damaged=20))
+
+    with pytest.raises(ConfigError, match=r"film\.avi: frame 20, at 2\.00 s, cannot be decoded"):
+        list(Video(film).sample(1))
+
+
+def test_a_frame_that_is_not_there(film: Path) -> None:
+    """Asked for again after the file was changed: an error, not fewer frames than were asked for."""
+    with pytest.raises(ConfigError, match=r"film\.avi: frame 25 is not there any more"):
+        list(Video(film).frames({3, 25}))
+
+
+def test_a_name_that_is_not_utf_8(film: Path, tmp_path: Path) -> None:
+    """OpenCV would take the whole process with it: refused before, with a name that can be printed."""
+    path = tmp_path / os.fsdecode(b"film\xff.avi")
+    path.write_bytes(film.read_bytes())
+
+    with pytest.raises(ConfigError, match=r"film\?\.avi: OpenCV opens no video whose name is not UTF-8: rename it"):
+        Video(path)
