@@ -7,19 +7,20 @@ import pytest
 
 REASON = "needs the train extra (pip install 'framegate[train]')"
 torch = pytest.importorskip("torch", reason=REASON)
-pytest.importorskip("timm", reason=REASON)
-pytest.importorskip("torchvision", reason=REASON)
+timm = pytest.importorskip("timm", reason=REASON)
+torchvision = pytest.importorskip("torchvision", reason=REASON)
 
 from torch import nn  # noqa: E402 - what follows needs torch
 
 from runtime.errors import ConfigError  # noqa: E402
+from training.cover.recipes import ENCODERS  # noqa: E402
 from training.models import ARCHITECTURES  # noqa: E402
 from training.models.aspp import Aspp  # noqa: E402
 from training.models.clarity import ClarityBranch  # noqa: E402
 from training.models.cover_deeplab import TASKS, CoverDeepLab, cover_deeplab, load_imagenet_encoder  # noqa: E402
 from training.models.cover_light import cover_light, freeze, load_imagenet_trunk  # noqa: E402
 from training.models.depthwise import DepthwiseConv  # noqa: E402
-from training.models.encoders import MULTI_GRID, NAMES, load_encoder, make_encoder  # noqa: E402
+from training.models.encoders import MULTI_GRID, load_encoder, make_encoder  # noqa: E402
 from training.models.patches import PatchBranch  # noqa: E402
 
 
@@ -65,7 +66,7 @@ def test_resnet101_at_513_has_the_papers_sizes() -> None:
     assert {name: tuple(value.shape) for name, value in outputs.items()} == {"clarity": (1,), "saliency": (1, 129, 129)}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENCODERS)
 @torch.inference_mode()  # type: ignore[untyped-decorator] # torch is untyped here
 def test_encoders_give_maps_at_a_quarter_and_a_sixteenth(name: str) -> None:
     """For sides that strides divide, and for those of the form 16 k + 1."""
@@ -181,16 +182,34 @@ def test_a_frozen_beginning_learns_nothing() -> None:
 
 
 def test_weights_of_another_encoder_are_refused(tmp_path: Path) -> None:
-    """The error names the file and what it lacks; a file of the right names is taken."""
+    """The error names the file and what it lacks."""
     encoder = make_encoder("mobilenetv2")
     path = tmp_path / "weights.pth"
     torch.save({"conv_stem.weight": torch.zeros(32, 3, 3, 3)}, path)
     with pytest.raises(ConfigError, match=r"weights\.pth: not those of mobilenetv2: .* is missing"):
         load_encoder(encoder, "mobilenetv2", path)
-    state = {name: value + 1 for name, value in encoder.features.state_dict().items()}
-    torch.save(state, path)
-    load_encoder(encoder, "mobilenetv2", path)
-    torch.testing.assert_close(encoder.features.state_dict()["conv_stem.weight"], state["conv_stem.weight"])
+
+
+@pytest.mark.parametrize(
+    ("name", "published", "layer", "own"),
+    [
+        ("resnet101", "resnet101", "layer4.2.conv3.weight", "layer4.2.conv3.weight"),
+        ("mobilenetv2", "mobilenetv2_100", "blocks.6.0.conv_pw.weight", "blocks.6.0.conv_pw.weight"),
+        ("xception", "xception65", "blocks.0.shortcut.conv.weight", "blocks_0.shortcut.conv.weight"),
+    ],
+)
+def test_weights_are_taken_as_their_library_publishes_them(
+    tmp_path: Path, name: str, published: str, layer: str, own: str
+) -> None:
+    """A classifier's whole state dict, under the library's names; pixels are scaled as it was trained with."""
+    classifier = torchvision.models.resnet101() if name == "resnet101" else timm.create_model(published)
+    torch.save(classifier.state_dict(), tmp_path / "weights.pth")
+    encoder = make_encoder(name)
+    load_encoder(encoder, name, tmp_path / "weights.pth")
+    torch.testing.assert_close(encoder.features.state_dict()[own], classifier.state_dict()[layer])
+    half = name == "xception"
+    assert encoder.mean.flatten()[0].item() == pytest.approx(127.5 if half else 123.675)
+    assert encoder.std.flatten()[0].item() == pytest.approx(127.5 if half else 58.395)
 
 
 @pytest.mark.parametrize("dilation", [2, 3, 6, 9])

@@ -15,9 +15,10 @@ pytest.importorskip("timm", reason=REASON)
 
 from runtime.errors import ConfigError  # noqa: E402 - what follows needs torch
 from runtime.preprocess import Preprocessor  # noqa: E402
-from tests.training.covers import small_set  # noqa: E402
+from tests.training.covers import Nobody, small_set, write_pictures  # noqa: E402
 from training.__main__ import main  # noqa: E402
 from training.checkpoint import load_checkpoint  # noqa: E402
+from training.cover.build import Plan, build  # noqa: E402
 from training.cover.cover_set import CoverPicture, CoverSet  # noqa: E402
 from training.cover.drawing import Drawing, Part  # noqa: E402
 from training.cover.networks import light_inputs, make_network  # noqa: E402
@@ -91,8 +92,9 @@ def test_what_cannot_be_drawn_from_is_refused(folder: Path) -> None:
     empty = samples.of_split("train").of_split("test")
     with pytest.raises(ConfigError, match="has no picture to learn from"):
         Drawing([Part(empty, 1.0)], CropViews(SMALL), SMALL, 0)
-    with pytest.raises(ConfigError, match="a share of 0 is none"):
-        Drawing([Part(samples, 0.0)], CropViews(SMALL), SMALL, 0)
+    for share in (0.0, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match=f"a share of {share:g} is none"):
+            Drawing([Part(samples, share)], CropViews(SMALL), SMALL, 0)
     with pytest.raises(ConfigError, match="no picture is held out"):
         held_out([samples.of_split("train")], 5, 0)
 
@@ -170,12 +172,28 @@ def test_a_picture_of_unknown_score_and_one_without_a_mask_teach_what_they_can(f
     samples = CoverSet.load(folder)
     made = make_network("efficientnet-lite0", SMALL, ("clarity", "saliency"), "none", 0)
     validation = Validation(held_out([samples], 2, 0), made.whole_views, SMALL.gate)
-    task = CoverTask(training_parts([samples], [1.0]), validation, made.views, SMALL)
+    task = CoverTask(training_parts([samples], [1.0]), validation, made.views, ("clarity", "saliency"), SMALL)
     batch = task.batch(0)
     losses = task.losses(made.network.train(), batch)
     assert losses["loss"].item() == pytest.approx(losses["clarity_loss"].item() + 0.1 * losses["mask_loss"].item())
     blind = type(batch)(batch.inputs, np.full(4, np.nan, np.float32), batch.wanted, np.zeros_like(batch.counted))
     assert task.losses(made.network, blind)["loss"].item() == 0
+
+
+def test_a_task_that_nothing_teaches_is_refused(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures without masks cannot teach saliency, nor masks without scores clarity: exit 2, and which task it is."""
+    plain = write_pictures(tmp_path / "plain", 6)
+    build(tmp_path / "scores", Plan(plain / "Image", test_share=0.34), Nobody())
+    build(tmp_path / "masks", Plan(plain, levels=(), test_share=0.34), Nobody())
+    assert train(tmp_path / "scores", tmp_path / "run", "--weights", "none") == 2
+    assert "nothing teaches saliency" in capsys.readouterr().err
+    assert train(tmp_path / "masks", tmp_path / "run", "--weights", "none") == 2
+    assert "nothing teaches clarity" in capsys.readouterr().err
+    assert train(tmp_path / "masks", tmp_path / "run", *DEEPLAB, "--steps", "1", "--tasks", "saliency") == 0
+    assert main(["train", "cover", "--data", str(folder), str(folder), "--output", str(tmp_path / "twice")]) == 2
+    assert "two sets are called alike" in capsys.readouterr().err
 
 
 def test_the_light_network_learns_both(tmp_path: Path, folder: Path) -> None:
@@ -234,7 +252,8 @@ def test_multi_stage_changes_the_clarity_branch_alone(tmp_path: Path, folder: Pa
         (("--tasks", "clarity"), "the network light has both"),
         (("--strategy", "multi-stage"), "go together"),
         (("--weights", "some.pth"), "has those of its package"),
-        ((*DEEPLAB, "--set", "frozen_stages=2"), "learns as a whole"),
+        ((*DEEPLAB, "--set", "frozen_stages=2"), "frozen_stages: the network efficientnet-lite0 has no such thing"),
+        (("--set", "width=64", "crop_px=225"), "crop_px, width: the network light has no such thing"),
         (("--recipe", "huge"), "there are paper, small, light"),
         (("--device", "nowhere"), "PyTorch has none here"),
     ],

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands
-from training.cover.recipes import LIGHT, RECIPES, CoverRecipe
+from training.cover.recipes import ENCODERS, LIGHT, NETWORKS, RECIPES, CoverRecipe
 
 if TYPE_CHECKING:
     from training.cover.cover_set import CoverSet
     from training.cover.networks import Made
     from training.trainer import Plan
 
-ENCODERS = ("resnet101", "xception", "mobilenetv2", "efficientnet-lite0")
 STRATEGIES = ("end-to-end", "multi-stage")
 BOTH = ("clarity", "saliency")
 
@@ -31,7 +30,7 @@ def add(tasks: Commands) -> None:
         help="sets that `build cover` wrote, and how many of the samples are drawn of each (evenly by set)",
     )
     parser.add_argument(
-        "--network", choices=(LIGHT, *ENCODERS), default=LIGHT, help="the one that is served, or the paper's by encoder"
+        "--network", choices=NETWORKS, default=LIGHT, help="the one that is served, or the paper's by encoder"
     )
     parser.add_argument(
         "--weights",
@@ -67,6 +66,7 @@ def run(options: argparse.Namespace) -> None:
     _require_stages(options)
     folders, shares = _data(options.data)
     sets = [CoverSet.load(folder) for folder in folders]
+    _require_distinct(sets)
     for one in sets:
         one.require_files()
     made = make_network(options.network, recipe, options.tasks, options.weights, options.seed)
@@ -74,7 +74,8 @@ def run(options: argparse.Namespace) -> None:
         made = with_clarity(made, *_first_stage(options.first_stage))
     validation = Validation(held_out(sets, options.validate, options.seed), made.whole_views, recipe.gate)
     parts = training_parts(sets, shares)
-    task = CoverTask(parts, validation, made.views, recipe, seed=options.seed, device=options.device)
+    taught = ["clarity"] if options.strategy == "multi-stage" else options.tasks
+    task = CoverTask(parts, validation, made.views, taught, recipe, seed=options.seed, device=options.device)
     plan = Plan(
         steps=options.steps or max(1, round(recipe.epochs * task.epoch_steps)),
         validate_every=options.validate_every or task.epoch_steps,
@@ -92,6 +93,12 @@ def run(options: argparse.Namespace) -> None:
         _, measures = fitting.fit(trainer, plan.steps, options.output)
         _save(options, made, sets, shares, record.commits, measures)
         fitting.finish(options, record, measures)
+
+
+def _require_distinct(sets: "list[CoverSet]") -> None:
+    names = [one.name for one in sets]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"--data: two sets are called alike ({', '.join(names)}), and the run's record tells by name")
 
 
 def _require_stages(options: argparse.Namespace) -> None:

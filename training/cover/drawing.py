@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,8 @@ class Part:
 class Drawing:
     """An endless sequence of samples; each place in it is settled by the seed and its number alone.
 
-    Each set is gone through epoch after epoch, in an order of its own.
+    A set alone is gone through epoch after epoch, each in an order of its own; of several, each draws from such an
+    order by chance.
     """
 
     def __init__(self, parts: Sequence[Part], views: Views, recipe: CoverRecipe, seed: int) -> None:
@@ -40,7 +42,7 @@ class Drawing:
         for part in parts:
             if not len(part.samples):
                 raise ConfigError(f"{part.samples.name} has no picture to learn from: all are of its test split")
-            if part.share <= 0:
+            if not 0 < part.share < math.inf:
                 raise ConfigError(f"{part.samples.name}: a share of {part.share:g} is none; more than 0 is due")
         self._parts, self._views, self._recipe, self._seed = list(parts), views, recipe, seed
         shares = np.array([part.share for part in parts], float)

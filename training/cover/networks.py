@@ -11,15 +11,13 @@ from torch import nn
 
 from runtime.errors import ConfigError
 from runtime.manifest import ClarityHead, Head, Input, Patches, Resize, SaliencyHead
-from training.cover.recipes import LIGHT, CoverRecipe
+from training.cover.recipes import ENCODERS, LIGHT, OF_ENCODERS, OF_LIGHT, CoverRecipe
 from training.cover.views import CropViews, ServedViews, Views
 from training.models.clarity import OUTPUT as CLARITY
 from training.models.cover_deeplab import TASKS, cover_deeplab, load_imagenet_encoder
 from training.models.cover_light import MAP_PX, PATCH_PX, SIDE_PX, cover_light, freeze, load_imagenet_trunk
-from training.models.encoders import NAMES
 from training.models.mask_decoder import OUTPUT as SALIENCY
 
-NETWORKS = (LIGHT, *NAMES)
 IMAGENET, NONE = "imagenet", "none"
 """Instead of a file: the published weights, or random ones."""
 GRID = Patches(rows=4, columns=5)
@@ -56,22 +54,37 @@ def make_network(name: str, recipe: CoverRecipe, tasks: Sequence[str], weights: 
     """A network by its name; new layers come of the seed.
 
     Args:
-        name: one of ``NETWORKS``.
+        name: one of ``recipes.NETWORKS``.
         recipe: its width and what it sees.
         tasks: of ``TASKS``; ``light`` has both.
         weights: ``imagenet``, ``none``, or a file of its encoder's.
         seed: of the random weights.
 
     Raises:
-        ConfigError: the weights cannot be had, or ``light`` is asked for one task.
+        ConfigError: the weights cannot be had, ``light`` is asked for one task, or the recipe changes what another
+            network has.
     """
+    _require_read(name, recipe)
     torch.manual_seed(seed)
     return _light(recipe, tasks, weights) if name == LIGHT else _deeplab(name, recipe, tasks, weights)
 
 
+def _require_read(name: str, recipe: CoverRecipe) -> None:
+    """What the network does not read must not be in the recipe: nobody would notice."""
+    usual = CoverRecipe()
+    unread = [
+        field
+        for field in (OF_ENCODERS if name == LIGHT else OF_LIGHT)
+        if getattr(recipe, field) != getattr(usual, field)
+    ]
+    if unread:
+        others = ", ".join(ENCODERS) if name == LIGHT else LIGHT
+        raise ConfigError(f"{', '.join(unread)}: the network {name} has no such thing, only {others}; leave it out")
+
+
 def _light(recipe: CoverRecipe, tasks: Sequence[str], weights: str) -> Made:
     if set(tasks) != set(TASKS):
-        raise ConfigError(f"--tasks {' '.join(tasks)}: the network {LIGHT} has both; take one of {', '.join(NAMES)}")
+        raise ConfigError(f"--tasks {' '.join(tasks)}: the network {LIGHT} has both; take one of {', '.join(ENCODERS)}")
     if weights not in (IMAGENET, NONE):
         raise ConfigError(f"--weights {weights}: EfficientNet-Lite0 has those of its package, or none")
     arguments: dict[str, Any] = {"dropout": recipe.dropout}
@@ -104,8 +117,6 @@ def light_inputs() -> tuple[Input, Input]:
 
 
 def _deeplab(name: str, recipe: CoverRecipe, tasks: Sequence[str], weights: str) -> Made:
-    if recipe.frozen_stages:
-        raise ConfigError(f"frozen_stages: {name} learns as a whole; leave it at 0, or train the network {LIGHT}")
     ordered = [task for task in TASKS if task in tasks]
     arguments: dict[str, Any] = {
         "encoder": name,

@@ -1,6 +1,6 @@
 """How cover networks are fitted: the paper's settings, and what two CPU cores can do."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -9,8 +9,13 @@ from training.recipe import Recipe, Share
 
 LIGHT = "light"
 """The network that is served; the others are named by their encoders."""
-Task = Literal["clarity", "saliency"]
-Strategy = Literal["end-to-end", "multi-stage"]
+ENCODERS = ("resnet101", "xception", "mobilenetv2", "efficientnet-lite0")
+"""The paper's three, and one whose ImageNet weights install with a package."""
+NETWORKS = (LIGHT, *ENCODERS)
+OF_LIGHT = ("least_window", "frozen_stages")
+"""What of a recipe is for that network alone,"""
+OF_ENCODERS = ("crop_px", "object_crops", "width", "separable")
+"""and what for the others."""
 
 
 class CoverRecipe(Recipe):

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from runtime.decode import Pixels
+from runtime.errors import ConfigError
 from training.cover.cover_set import CoverSet
 from training.cover.drawing import Drawing, Part
 from training.cover.loss import clarity_losses, gated, mask_losses, overlap_losses
@@ -45,9 +45,13 @@ class CoverTask:
         parts: the sets, their training splits.
         validation: after an epoch; None: nothing is validated.
         views: what the network is shown.
+        tasks: that the network has, but for one that is fixed.
         recipe: what is learned, and how.
         seed: settles all that is drawn.
         device: PyTorch's name of it.
+
+    Raises:
+        ConfigError: a set has nothing to learn from, or nothing teaches one of the tasks.
     """
 
     def __init__(
@@ -55,11 +59,13 @@ class CoverTask:
         parts: Sequence[Part],
         validation: Validation,
         views: Views,
+        tasks: Sequence[str],
         recipe: CoverRecipe,
         *,
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
+        _require_teachers(parts, tasks, recipe.gate)
         self._drawing = Drawing(parts, views, recipe, seed)
         self._validation, self._recipe, self._device = validation, recipe, device
 
@@ -94,7 +100,9 @@ class CoverTask:
             parts["clarity_loss"] = clarity_losses(logits[CLARITY], scores).mean()
             loss = loss + parts["clarity_loss"]
         if SALIENCY in logits and logits[SALIENCY].requires_grad:  # not where it is fixed: the second of two stages
-            found = _enlarged(network, logits[SALIENCY], wanted.shape[1:])
+            found = logits[SALIENCY]
+            if found.shape[1:] != wanted.shape[1:]:  # the paper's networks answer at a quarter of the size
+                found = network.enlarge(found, tuple(wanted.shape[1:]))
             masks = mask_losses(found, wanted, counted)
             if self._recipe.overlap:
                 masks = masks + self._recipe.overlap * overlap_losses(found, wanted, counted)
@@ -126,11 +134,16 @@ def training_parts(sets: Sequence[CoverSet], shares: Sequence[float]) -> list[Pa
     return [Part(one.of_split("train"), share) for one, share in zip(sets, shares, strict=True)]
 
 
-def _enlarged(network: nn.Module, logits: Tensor, size: torch.Size) -> Tensor:
-    if logits.shape[1:] == size:
-        return logits
-    if hasattr(network, "enlarge"):
-        enlarged: Tensor = network.enlarge(logits, tuple(size))
-        return enlarged
-    found: Tensor = functional.interpolate(logits[:, None], tuple(size), mode="bilinear", align_corners=False)[:, 0]
-    return found
+def _require_teachers(parts: Sequence[Part], tasks: Sequence[str], gate: float) -> None:
+    """Each task needs a sample that knows its truth: else it would be saved as it began."""
+    samples = [sample for part in parts for sample in part.samples.samples]
+    names = ", ".join(part.samples.name for part in parts)
+    if CLARITY in tasks and all(sample.score is None for sample in samples):
+        raise ConfigError(f"{names}: no sample has a score, so nothing teaches clarity; train --tasks saliency alone")
+    if SALIENCY in tasks and not any(
+        sample.mask is not None and (sample.score is None or sample.score > gate) for sample in samples
+    ):
+        raise ConfigError(
+            f"{names}: no sample above the gate of {gate:g} has a mask, so nothing teaches saliency; "
+            "add a set with masks, or train --tasks clarity alone"
+        )

@@ -80,9 +80,10 @@ class Depthwise(torch.autograd.Function):  # type: ignore[misc] # as above
         padding: Padding,
         dilation: int,
     ) -> Tensor:
-        """Under autocast on a CPU all is in its type, else in that of ``pixels``."""
-        if torch.is_autocast_enabled("cpu") and pixels.device.type == "cpu":
-            lower = torch.get_autocast_dtype("cpu")
+        """Under autocast all is in its type, else in that of ``pixels``."""
+        device = pixels.device.type
+        if torch.is_autocast_enabled(device):
+            lower = torch.get_autocast_dtype(device)
             pixels, weight = pixels.to(lower), weight.to(lower)
             bias = None if bias is None else bias.to(lower)
         padded, margin = _pad(pixels, padding)

@@ -1,5 +1,6 @@
 """Encoders of the cover networks: two maps of a picture, one fine and one deep, at an output stride of 16."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,8 +24,6 @@ Channels = tuple[float, float, float]
 LITE = "efficientnet-lite0"
 """Its normalisations are folded into its convolutions, as the gateway's other networks of that trunk."""
 _TIMM = {"mobilenetv2": "mobilenetv2_100", "xception": "xception65", LITE: "tf_efficientnet_lite0"}
-NAMES = ("resnet101", "xception", "mobilenetv2", LITE)
-"""The paper's three, and the one whose ImageNet weights install with a package."""
 
 
 class Encoder(nn.Module):  # type: ignore[misc] # torch is untyped where only serving is installed
@@ -66,7 +65,8 @@ def make_encoder(name: str) -> Encoder:
     """An encoder without trained weights.
 
     Args:
-        name: one of ``NAMES``.
+        name: ``resnet101``, ``xception``, ``mobilenetv2`` (the paper's) or ``efficientnet-lite0``, whose ImageNet
+            weights install with a package.
 
     Raises:
         ConfigError: torchvision or timm is not installed.
@@ -77,7 +77,7 @@ def make_encoder(name: str) -> Encoder:
     low_channels, channels = features.feature_info.channels()
     if name == LITE:
         return Encoder(quicken(fold(features)), low_channels, channels, (LITE_MEAN,) * 3, (LITE_STD,) * 3)
-    return Encoder(features, low_channels, channels, MEAN, STD)
+    return Encoder(features, low_channels, channels, *_pixel_scale(name))
 
 
 def load_encoder(encoder: Encoder, name: str, path: Path | None) -> None:
@@ -85,7 +85,7 @@ def load_encoder(encoder: Encoder, name: str, path: Path | None) -> None:
 
     Args:
         encoder: ``make_encoder(name)``.
-        name: one of ``NAMES``.
+        name: of the encoder.
         path: a state dict of the classifier as its library publishes it (torchvision's ResNet-101, timm's others);
             None: the published ones, from the library's cache or its site, EfficientNet-Lite0's from its package.
 
@@ -94,6 +94,7 @@ def load_encoder(encoder: Encoder, name: str, path: Path | None) -> None:
     """
     weights = read_weights(path) if path is not None else _published(name)
     fresh = _timm_features(name) if name == LITE else encoder.features
+    weights = {_own_name(key): value for key, value in weights.items()} if name == "xception" else weights
     own = fresh.state_dict()
     missing = sorted(own.keys() - weights.keys())
     wrong = [key for key in own.keys() & weights.keys() if own[key].shape != weights[key].shape]
@@ -105,6 +106,20 @@ def load_encoder(encoder: Encoder, name: str, path: Path | None) -> None:
     fresh.load_state_dict({key: weights[key] for key in own}, strict=True)
     if name == LITE:
         encoder.features.load_state_dict(quicken(fold(fresh)).state_dict(), strict=True)
+
+
+def _own_name(published: str) -> str:
+    """Timm's Xception gives its maps from a module that calls ``blocks.0`` ``blocks_0``."""
+    return re.sub(r"^blocks\.(\d+)", r"blocks_\1", published)
+
+
+def _pixel_scale(name: str) -> tuple[Channels, Channels]:
+    """Mean and standard deviation of pixels in 0..255 that timm's weights were trained with."""
+    from timm.models import get_pretrained_cfg  # noqa: PLC0415 - the network needed it already
+
+    published = get_pretrained_cfg(_TIMM[name])
+    mean, std = (tuple(255 * float(value) for value in each) for each in (published.mean, published.std))
+    return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
 
 
 def _timm_features(name: str) -> nn.Module:
