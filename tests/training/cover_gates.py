@@ -18,6 +18,7 @@ from runtime.manifest import METADATA_KEY, ClarityHead, Head, Input, Manifest, P
 from training.cover.build import Plan, build
 from training.cover.cover_set import CoverSet
 from training.cover.levels import Level
+from training.models.cover_deeplab import CoverDeepLab
 
 SIDE: Final = 48
 SPEC: Final = Input(name="frames", height=SIDE, width=SIDE, resize=Resize(fit="stretch"))
@@ -46,6 +47,19 @@ class RedAndSteps(nn.Module):  # type: ignore[misc] # torch is untyped where onl
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         step = (pixels[..., 1:] - pixels[..., :-1]).abs().mean(dim=(1, 2, 3))
         return {"clarity": 1 + 9 * step / (step + self.half_step), "saliency": pixels[:, 0] / 255}
+
+
+class RedCells(nn.Module):  # type: ignore[misc] # torch is untyped where only serving is installed
+    """The red of every fourth pixel: a map whose cells lie as those of the paper's networks."""
+
+    enlarge = CoverDeepLab.enlarge
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.white = nn.Parameter(torch.tensor(255.0))
+
+    def forward(self, pixels: Tensor) -> dict[str, Tensor]:
+        return {"saliency": pixels[:, 0, ::4, ::4] / self.white}
 
 
 def write_engine(

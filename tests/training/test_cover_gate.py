@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from runtime.errors import ConfigError, EngineError
 from runtime.manifest import ClarityHead, Input, Patches, Provenance, Resize, SaliencyHead
-from tests.training.cover_gates import CLARITY, SALIENCY, SPEC, RedAndSteps, clarity_of, write_anchor, write_engine
+from tests.training.cover_gates import (
+    CLARITY,
+    SALIENCY,
+    SPEC,
+    RedAndSteps,
+    RedCells,
+    clarity_of,
+    write_anchor,
+    write_engine,
+)
 from training.checkpoint import Checkpoint, Description, save_checkpoint
 from training.cover.anchor import MEAN, STD, open_anchor
 from training.cover.full_frame import LEAST_SIDE_PX, tiles
@@ -27,19 +36,24 @@ def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def write_checkpoint(
-    stem: Path, monkeypatch: pytest.MonkeyPatch, *, dynamic: bool, heads: tuple[ClarityHead | SaliencyHead, ...]
+    stem: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    dynamic: bool,
+    heads: tuple[ClarityHead | SaliencyHead, ...],
+    architecture: str = "red-and-steps",
 ) -> Path:
     monkeypatch.setitem(ARCHITECTURES, "red-and-steps", RedAndSteps)
     description = Description(
         name="red",
         version="1",
-        architecture="red-and-steps",
+        architecture=architecture,
         inputs=(SPEC,),
         heads=heads,
         dynamic_size=dynamic,
         provenance=Provenance(data="none", licence="Apache-2.0", command="tests"),
     )
-    save_checkpoint(stem, Checkpoint(description, RedAndSteps().eval()))
+    save_checkpoint(stem, Checkpoint(description, ARCHITECTURES[architecture]().eval()))
     return stem
 
 
@@ -118,12 +132,13 @@ def test_a_checkpoint_answers_as_its_engine(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_network_of_any_size_sees_the_whole_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sides need no common divisor; nothing is resized, so clarity is that of the frame's own pixels."""
+    """Nothing is resized: clarity is that of the frame's own pixels, which its mirror image continues to 16 n + 1."""
     gate = opened(write_checkpoint(tmp_path / "net", monkeypatch, dynamic=True, heads=(CLARITY, SALIENCY)))
-    pictures = [noise(131, 257), noise(200, 150, 1)]
+    pictures = [noise(145, 257), noise(200, 150, 1)]
+    seen = [pictures[0], np.pad(pictures[1], ((0, 9), (0, 11), (0, 0)), "reflect")]
 
-    for said, pixels in zip(gate.judge(pictures), pictures, strict=True):
-        assert said.clarity == pytest.approx(clarity_of(pixels), abs=1e-3)
+    for said, pixels, whole in zip(gate.judge(pictures), pictures, seen, strict=True):
+        assert said.clarity == pytest.approx(clarity_of(whole), abs=1e-3)
         assert said.saliency is not None
         np.testing.assert_allclose(said.saliency, pixels[..., 0] / 255, atol=ROUNDING)
     assert gate.view == "the whole frame"
@@ -132,8 +147,8 @@ def test_a_network_of_any_size_sees_the_whole_frame(tmp_path: Path, monkeypatch:
 def test_a_frame_too_small_for_the_poolings_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its mirror image; its map is cut to it again."""
     gate = opened(write_checkpoint(tmp_path / "net", monkeypatch, dynamic=True, heads=(CLARITY, SALIENCY)))
-    pixels = noise(90, LEAST_SIDE_PX + 3)
-    mirrored = np.concatenate([pixels, pixels[: -LEAST_SIDE_PX + 90 - 1 : -1]])
+    pixels = noise(90, LEAST_SIDE_PX)
+    mirrored = np.concatenate([pixels, pixels[-2 : 2 * 90 - LEAST_SIDE_PX - 2 : -1]])
 
     [said] = gate.judge([pixels])
 
@@ -142,14 +157,32 @@ def test_a_frame_too_small_for_the_poolings_is_continued(tmp_path: Path, monkeyp
     np.testing.assert_allclose(said.saliency, pixels[..., 0] / 255, atol=ROUNDING)
 
 
+def test_a_map_lies_where_the_network_puts_its_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cell i of the paper's networks is at pixel 4 i: a ramp of the frame is the same ramp in the map, and a frame's
+    map is of the frame's size. Resized as pixels are, all in it would be 1.5 pixels off.
+    """
+    monkeypatch.setitem(ARCHITECTURES, "red-cells", RedCells)
+    stem = write_checkpoint(tmp_path / "net", monkeypatch, dynamic=True, heads=(SALIENCY,), architecture="red-cells")
+    pixels = np.zeros((180, 250, 3), np.uint8)
+    pixels[..., 0] = np.arange(250)
+
+    for frame in (pixels, np.ascontiguousarray(pixels[:, :180].transpose(1, 0, 2))):
+        [said] = opened(stem).judge([frame])
+
+        assert said.saliency is not None
+        assert said.saliency.shape == frame.shape[:2]
+        inside = slice(0, -4)  # the last cells are beyond the frame
+        np.testing.assert_allclose(said.saliency[inside, inside], frame[inside, inside, 0] / 255, atol=ROUNDING)
+
+
 def test_tiles_average_the_clarity_of_a_wide_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mean over the tiles, each seen for itself; the mask stays that of the whole frame."""
     stem = write_checkpoint(tmp_path / "net", monkeypatch, dynamic=True, heads=(CLARITY, SALIENCY))
-    pixels = noise(160, 400)
+    pixels = noise(161, 401)  # of sides that nothing is added to
     pixels[:, 200:] //= 4
-    parts = tiles(pixels, 160)
+    parts = tiles(pixels, 161)
 
-    [said], [whole] = opened(stem, 160).judge([pixels]), opened(stem).judge([pixels])
+    [said], [whole] = opened(stem, 161).judge([pixels]), opened(stem).judge([pixels])
 
     assert said.clarity == pytest.approx(np.mean([clarity_of(part) for part in parts]), abs=1e-3)
     assert said.clarity != pytest.approx(whole.clarity, abs=1e-2)

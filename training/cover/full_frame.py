@@ -11,10 +11,12 @@ import numpy as np
 from runtime.decode import Pixels
 from runtime.manifest import Head
 from runtime.opencv import cv2
-from training.cover.gate import Arrays, Judgement, Levels, judgements
+from training.cover.gate import Arrays, Judgement, judgements
 
-LEAST_SIDE_PX = 128
-"""Three poolings at output stride 16 need 8 cells a side; a smaller picture is continued by its mirror image."""
+STRIDE_PX = 16
+"""Between the places of the networks' last map: cell i lies at pixel 16 i, so a side of 16 n + 1 ends on a cell."""
+LEAST_SIDE_PX = 8 * STRIDE_PX + 1
+"""Three poolings need 8 cells."""
 
 
 class FullFrame:
@@ -27,7 +29,7 @@ class FullFrame:
     def __init__(
         self, name: str, entry: str, heads: Sequence[Head], infer: Callable[[Arrays], Arrays], tile_px: int | None
     ) -> None:
-        """Judge with ``infer``, which takes one batch by the name ``entry``, (n, height, width, 3) uint8."""
+        """Judge with ``infer``: a batch named ``entry``, (n, height, width, 3) uint8 -> outputs, maps of that size."""
         self._name, self._entry, self._heads, self._infer, self._tile_px = name, entry, heads, infer, tile_px
 
     @property
@@ -47,19 +49,22 @@ class FullFrame:
 
     def _look(self, pixels: Pixels) -> Judgement:
         height, width = pixels.shape[:2]
-        below, right = max(0, LEAST_SIDE_PX - height), max(0, LEAST_SIDE_PX - width)
-        if below or right:
-            pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REFLECT), np.uint8)
-
-        def cut(_: int, seen: Levels) -> Levels:
-            if not (below or right):
-                return seen
-            wide = cv2.resize(seen, (width + right, height + below), interpolation=cv2.INTER_LINEAR)
-            return np.asarray(wide[:height, :width], np.uint8)
-
-        outputs = self._infer({self._entry: np.ascontiguousarray(pixels)[None]})
-        [judgement] = judgements(self._name, self._heads, outputs, cut)
+        outputs = self._infer({self._entry: continued(pixels)[None]})
+        [judgement] = judgements(self._name, self._heads, outputs, lambda _, seen: seen[:height, :width])
         return judgement
+
+
+def continued(pixels: Pixels) -> Pixels:
+    """A picture that goes on to its right and below, by its mirror image, to sides of 16 n + 1, and of 129 at least.
+
+    Of other sides the map's last cells would not lie on the picture's last pixels, and all in it would be moved.
+    """
+    below, right = (_due(side) - side for side in pixels.shape[:2])
+    return np.asarray(cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REFLECT_101), np.uint8)
+
+
+def _due(side: int) -> int:
+    return max(LEAST_SIDE_PX, -(-(side - 1) // STRIDE_PX) * STRIDE_PX + 1)
 
 
 def tiles(pixels: Pixels, side_px: int) -> list[Pixels]:

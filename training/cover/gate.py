@@ -34,7 +34,7 @@ class Judgement:
     clarity: float | None
     """1 to 10."""
     saliency: Probability | None
-    """(h, w) float32 in [0, 1], of the whole picture, corner to corner, at the gate's own size."""
+    """(h, w) float32 in [0, 1], of the whole picture, corner to corner: at the gate's own size, or the picture's."""
 
 
 @dataclass(frozen=True)
@@ -148,12 +148,18 @@ def _checkpoint_gate(stem: Path, name: str, threads: int, device: str, tile_px: 
     network, what = checkpoint.network.to(device), checkpoint.description
     judge: Callable[[Sequence[Pixels]], list[Judgement]]
 
+    any_size = what.dynamic_size and len(what.inputs) == 1
+    maps = [head.output for head in what.heads if any_size and head.kind == "saliency"]
+
     def infer(batches: Arrays) -> Arrays:
         with torch.inference_mode():
             pixels = [torch.from_numpy(batches[spec.name]).to(device).movedim(-1, -3).float() for spec in what.inputs]
-            return {key: value.float().cpu().numpy() for key, value in network(*pixels).items()}
+            found = network(*pixels)
+            for output in maps:
+                if found[output].shape[1:] != pixels[0].shape[2:]:  # where its cells lie is the network's to say
+                    found[output] = network.enlarge(found[output], pixels[0].shape[2:])
+            return {key: value.float().cpu().numpy() for key, value in found.items()}
 
-    any_size = what.dynamic_size and len(what.inputs) == 1
     if any_size:
         judge = frame = FullFrame(name, what.inputs[0].name, what.heads, infer, tile_px)
         view = frame.view
