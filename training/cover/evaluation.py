@@ -15,13 +15,11 @@ from training.cover.manifest import CoverSample
 from training.cover.pairs import SHARP, FurtherBlurs
 from training.feeder import made_ahead
 from training.metrics.saliency import SaliencySum, saliency_errors
-from training.metrics.segmentation import Confusions, at_label_size, confusion
+from training.metrics.segmentation import OBJECT_FROM, Confusions, at_label_size, confusion
 
 Floats = NDArray[np.float64]
 AHEAD = 2
 """Batches that are read while one is judged."""
-FOREGROUND = 0.5
-"""A pixel whose probability, at the label's size, is at least this is foreground."""
 ALL, GATED = "all levels", f"y > {GATE:g}"
 """Which samples: every one, and those sharp enough for a mask (Eq. 3; the paper's threshold in testing)."""
 
@@ -111,7 +109,7 @@ def _keep(own: Answers, place: int, sample: CoverSample, picture: CoverPicture, 
     if said.saliency is not None and picture.mask is not None:
         probability = at_label_size(said.saliency, picture.mask)
         errors = saliency_errors(probability, picture.mask)
-        own.confusions[place] = confusion(probability >= FOREGROUND, picture.mask)
+        own.confusions[place] = confusion(probability >= OBJECT_FROM, picture.mask)
         own.maes[place] = errors.mae
         own.saliency[ALL].add(errors)
         if is_sharp(sample):

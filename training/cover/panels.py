@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from runtime.decode import Pixels
 from runtime.opencv import cv2
 from training.cover.cover_set import CoverSet
-from training.cover.evaluation import FOREGROUND
 from training.cover.gate import CoverGate
 from training.cover.manifest import CoverSample
+from training.data.mask import FOREGROUND, IGNORE
 from training.metrics.segmentation import (
-    IGNORE,
+    OBJECT_FROM,
     Confusions,
     Label,
     at_label_size,
@@ -110,7 +110,7 @@ def _example(gate: CoverGate, chosen: CoverSet, sample: CoverSample) -> Example:
     [said] = gate.judge([picture.pixels])
     label = np.zeros(picture.pixels.shape[:2], np.uint8) if picture.mask is None else picture.mask
     seen = np.zeros(label.shape, np.float32) if said.saliency is None else at_label_size(said.saliency, label)
-    return Example(sample, picture.pixels, label, seen >= FOREGROUND, said.clarity)
+    return Example(sample, picture.pixels, label, seen >= OBJECT_FROM, said.clarity)
 
 
 def _figure(examples: Sequence[Example], title: str) -> bytes:
@@ -133,7 +133,7 @@ def _row_inches(one: Example) -> float:
 
 
 def _row(axes: Sequence[Axes], one: Example) -> None:
-    masked = overlaid(one.pixels, one.label == 1, TRUE)
+    masked = overlaid(one.pixels, one.label == FOREGROUND, TRUE)
     if (one.label == IGNORE).any():
         masked = overlaid(masked, one.label == IGNORE, UNCOUNTED)
     for panel, pixels in zip(axes, (one.pixels, masked, overlaid(one.pixels, one.predicted, PREDICTED)), strict=True):

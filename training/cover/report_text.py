@@ -4,17 +4,18 @@ import math
 from collections.abc import Iterator
 
 from runtime.errors import ConfigError
-from training.cover.evaluation import ALL, FOREGROUND, GATED
+from training.cover.evaluation import ALL, GATED
 from training.cover.markdown import DASH, number, table, with_interval
 from training.cover.measures import LevelMeasures
 from training.cover.pairs import Pairs
 from training.cover.report import Judged, Report
 from training.cover.tables import tables
+from training.metrics.segmentation import OBJECT_FROM
 
 DEFINITIONS = (
     "- LCC: Pearson's correlation of clarity with the true score, no curve fitted; in brackets 95 % intervals "
     "(bootstrap over source pictures).",
-    f"- A pixel is foreground from a probability of {FOREGROUND:g} on, at the label's size: the map is resized "
+    f"- A pixel is foreground from a probability of {OBJECT_FROM:g} on, at the label's size: the map is resized "
     "(bilinear), the label never; pixels that the label ignores count nowhere.",
     "- IoU: of the foreground, over the pixels of all pictures. Mean image IoU: of the foreground, each picture "
     "counting the same, 1 where neither mask has any. Two classes: mean of background's and foreground's, over all "

@@ -100,9 +100,7 @@ class CoverTask:
             parts["clarity_loss"] = clarity_losses(logits[CLARITY], scores).mean()
             loss = loss + parts["clarity_loss"]
         if SALIENCY in logits and logits[SALIENCY].requires_grad:  # not where it is fixed: the second of two stages
-            found = logits[SALIENCY]
-            if found.shape[1:] != wanted.shape[1:]:  # the paper's networks answer at a quarter of the size
-                found = network.enlarge(found, tuple(wanted.shape[1:]))
+            found = _at_size(network, logits[SALIENCY], wanted.shape[1:])
             masks = mask_losses(found, wanted, counted)
             if self._recipe.overlap:
                 masks = masks + self._recipe.overlap * overlap_losses(found, wanted, counted)
@@ -111,8 +109,10 @@ class CoverTask:
         return {"loss": loss, **parts}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        def judge(inputs: Sequence[Pixels]) -> dict[str, NDArray[Any]]:
+        def judge(inputs: Sequence[Pixels], size: tuple[int, int]) -> dict[str, NDArray[Any]]:
             outputs = network(*(as_tensor(pixels, self._device) for pixels in inputs))
+            if SALIENCY in outputs:
+                outputs[SALIENCY] = _at_size(network, outputs[SALIENCY], size)
             return {name: values.float().cpu().numpy() for name, values in outputs.items()}
 
         return self._validation.run(judge)
@@ -132,6 +132,14 @@ def as_tensor(pixels: Pixels, device: str) -> Tensor:
 def training_parts(sets: Sequence[CoverSet], shares: Sequence[float]) -> list[Part]:
     """What is learned from: the sets' training splits."""
     return [Part(one.of_split("train"), share) for one, share in zip(sets, shares, strict=True)]
+
+
+def _at_size(network: nn.Module, maps: Tensor, size: Sequence[int]) -> Tensor:
+    """The paper's networks answer at a quarter of the size, and say where their cells lie."""
+    if tuple(maps.shape[1:]) == tuple(size):
+        return maps
+    found: Tensor = network.enlarge(maps, tuple(size))
+    return found
 
 
 def _require_teachers(parts: Sequence[Part], tasks: Sequence[str], gate: float) -> None:

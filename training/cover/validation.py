@@ -15,14 +15,15 @@ from runtime.errors import ConfigError
 from training.cover.cover_set import CoverSet
 from training.cover.manifest import CoverSample
 from training.cover.views import View, Views
+from training.data.mask import IGNORE
 from training.metrics.correlation import lcc
-from training.metrics.segmentation import at_label_size, confusion, mean_image_iou
+from training.metrics.segmentation import OBJECT_FROM, confusion, mean_image_iou
 from training.models.clarity import OUTPUT as CLARITY
 from training.models.mask_decoder import OUTPUT as SALIENCY
 
 BATCH = 16
-Judge = Callable[[Sequence[Pixels]], dict[str, NDArray[Any]]]
-"""Per input of the network (n, ..., 3) uint8 -> its outputs."""
+Judge = Callable[[Sequence[Pixels], tuple[int, int]], dict[str, NDArray[Any]]]
+"""Per input of the network (n, ..., 3) uint8, and the height and width that maps are due at -> its outputs."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ class Validation:
         for start in range(0, len(self.samples), BATCH):
             part = self.samples[start : start + BATCH]
             views = [self._view(*each) for each in part]
-            found = judge([np.stack(each) for each in zip(*(view.inputs for view in views), strict=True)])
+            height, width = views[0].wanted.shape
+            inputs = [np.stack(each) for each in zip(*(view.inputs for view in views), strict=True)]
+            found = judge(inputs, (height, width))
             for place, ((_, sample), view) in enumerate(zip(part, views, strict=True)):
                 if CLARITY in found and sample.score is not None:
                     truth.append(sample.score)
@@ -82,5 +85,5 @@ def held_out(sets: Sequence[CoverSet], count: int, seed: int) -> list[tuple[Cove
 
 
 def _confusion(probability: NDArray[Any], view: View) -> NDArray[np.int64]:
-    label = np.where(view.counted > 0, view.wanted >= 0.5, 255).astype(np.uint8)
-    return confusion(at_label_size(probability.astype(np.float32), label) >= 0.5, label)
+    label = np.where(view.counted > 0, view.wanted >= OBJECT_FROM, IGNORE).astype(np.uint8)
+    return confusion(probability >= OBJECT_FROM, label)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics.segmentation import IGNORE, Label, Probability
+from training.data.mask import FOREGROUND, IGNORE
+from training.metrics.segmentation import Label, Probability
 
 BETA_SQUARED = 0.3
 """Precision counts more than recall."""
@@ -77,7 +78,7 @@ def saliency_errors(probability: Probability, label: Label) -> SaliencyErrors:
         label: (height, width) of 0, 1 and 255, which counts nowhere.
     """
     counted = label != IGNORE
-    values, truth = probability[counted], label[counted] == 1
+    values, truth = probability[counted], label[counted] == FOREGROUND
     if not len(values):
         return SaliencyErrors(float("nan"), None, float("nan"))
     mae = float(np.abs(values - truth).mean(dtype=np.float64))

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.opencv import cv2
+from training.data.mask import IGNORE
 
-IGNORE = 255
-"""In a label: neither background (0) nor foreground (1), and counted nowhere."""
+OBJECT_FROM = 0.5
+"""A pixel whose probability, at the label's size, is at least this is foreground."""
 
 Label = NDArray[np.uint8]
 Probability = NDArray[np.float32]
@@ -36,7 +37,7 @@ def confusion(predicted: NDArray[np.bool_], label: Label) -> Confusions:
 
     Args:
         predicted: (height, width), true for foreground.
-        label: (height, width) of 0, 1 and ``IGNORE``.
+        label: (height, width) of 0, 1 and 255, which counts nowhere.
     """
     cells = np.bincount((2 * label.astype(np.int16) + predicted).ravel(), minlength=2 * IGNORE + 2)
     return cells[:4].reshape(2, 2).astype(np.int64)
