@@ -161,9 +161,12 @@ def test_a_background_is_cut_where_there_is_detail() -> None:
     """Of a picture that is half sky, no frame is all sky."""
     pixels = np.full((240, 1280, 3), 180, np.uint8)
     pixels[:, 640:] = pictures.noise(640, 240)
-    for seed in range(12):
-        frame = background(Scenery("a", "", pixels), SIZE, np.random.default_rng(seed))
-        assert frame is None or (frame.shape == (*SIZE, 3) and gradient_energy(frame) >= LEAST_ENERGY)
+    drawn = [background(Scenery("a", "", pixels), SIZE, np.random.default_rng(seed)) for seed in range(12)]
+    frames = [frame for frame in drawn if frame is not None]
+    assert len(frames) >= 10  # of a few tries at a time
+    assert all(frame.shape == (*SIZE, 3) and gradient_energy(frame) >= LEAST_ENERGY for frame in frames)
+    sky = Scenery("b", "", np.full((240, 1280, 3), 180, np.uint8))
+    assert all(background(sky, SIZE, np.random.default_rng(seed)) is None for seed in range(3))
 
 
 def test_cutouts_are_loaded_once_each_and_trimmed(tmp_path: Path) -> None:

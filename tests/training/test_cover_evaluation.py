@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.training.cover_gates import (
     CLARITY,
@@ -28,7 +29,6 @@ from training.cover.markdown import DASH
 from training.cover.measures import by_level, measures
 from training.cover.pairs import FurtherBlurs, framed, pairs_beside, pairs_in_set
 from training.cover.selection import select
-from training.metrics.saliency import saliency_errors
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,15 @@ def evaluated(folder: Path, output: Path, *more: str, gates: tuple[str, ...] = (
     assert main([*arguments, "--resamples", "20", "--panels", "0", "--timed", "0", *more]) == 0
     document: dict[str, Any] = json.loads((output / "REPORT.json").read_bytes(), parse_constant=pytest.fail)
     return document
+
+
+def f_of(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """With beta² = 0.3; nothing found is 0."""
+    right = (found & truth).sum()
+    if not right:
+        return 0.0
+    precision, recall = right / found.sum(), right / truth.sum()
+    return float(1.3 * precision * recall / (0.3 * precision + recall))
 
 
 def test_measures_are_of_the_pictures_and_masks_themselves(folder: Path, tmp_path: Path) -> None:
@@ -70,7 +79,7 @@ def test_measures_are_of_the_pictures_and_masks_themselves(folder: Path, tmp_pat
             ious.append((found & truth).sum() / (found | truth).sum())
             shares.append(100 * abs(found.mean() - truth.mean()))
             maes.append(np.abs(red / 255 - truth).mean())
-            curves.append(saliency_errors((red / 255).astype(np.float32), picture.mask).curve)
+            curves.append([f_of(red >= level, truth) for level in range(256)])
 
         document = evaluated(folder, tmp_path / which)
 
@@ -85,7 +94,7 @@ def test_measures_are_of_the_pictures_and_masks_themselves(folder: Path, tmp_pat
         assert own["two_class_miou"] == pytest.approx((iou + counts[0, 0] / (counts.sum() - counts[1, 1])) / 2)
         assert own["proportion_error"] == pytest.approx(np.mean(shares))
         assert own["mae"] == pytest.approx(np.mean(maes), abs=1e-6)
-        mean_curve = np.mean([curve for curve in curves if curve is not None], axis=0)
+        mean_curve = np.mean(curves, axis=0)
         assert own["max_f"] == pytest.approx(mean_curve.max())
         assert own["mean_f"] == pytest.approx(mean_curve.mean())
         low, high = own["foreground_iou_interval"]
