@@ -112,6 +112,14 @@ def test_masks_are_foreground_from_128_up() -> None:
     assert decode_mask(grey_png(levels), "grey", PATH).tolist() == [[0, 0, 0], [1, 1, 1]]
 
 
+@pytest.mark.parametrize("brightest", [1, 127])
+def test_a_grey_mask_that_foreground_is_nowhere_in_is_refused(brightest: int) -> None:
+    """A mask of 0 and 1 would read as empty, and teach that there is no subject; one of 0 alone says so."""
+    with pytest.raises(ConfigError, match=rf"mask\.png.* brightest pixel is {brightest}\. Write the subject as 255"):
+        decode_mask(grey_png(np.array([[0, brightest]])), "grey", PATH)
+    assert not decode_mask(grey_png(np.zeros((2, 3))), "grey", PATH).any()
+
+
 def test_what_is_no_mask_is_named() -> None:
     for content in (b"", b"no picture"):
         with pytest.raises(PictureError, match=r"mask\.png"):

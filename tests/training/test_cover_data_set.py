@@ -199,6 +199,38 @@ def test_blur_on_reading_equals_written_blur(sources: Path, tmp_path: Path) -> N
         assert np.array_equal(seen.mask, stored.mask)
 
 
+def test_what_is_written_is_halved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A panorama that is still large after it was halved is not halved again when the written set is read."""
+    monkeypatch.setattr(halving, "LARGE_PIXELS", 100_000)
+    put(tmp_path / "pictures/large.png", pictures.png(pictures.noise(4000, 200)))
+    plan = Plan(tmp_path / "pictures", levels=SHORT, halve=True)
+    read, written = built(tmp_path / "read", plan), built(tmp_path / "written", replace(plan, written=True))
+
+    for one, other in zip(read.samples, written.samples, strict=True):
+        stored = written.read(other).pixels
+        assert stored.shape == (100, 2000, 3)
+        assert np.array_equal(read.read(one).pixels, stored)
+
+
+def test_pictures_of_one_stem_are_written_as_two(tmp_path: Path) -> None:
+    """a.jpg and a.png are two pictures: neither file takes the other's place."""
+    put(tmp_path / "pictures/a.jpg", jpeg(1))
+    put(tmp_path / "pictures/a.png", pictures.png(pictures.noise(WIDTH, HEIGHT)))
+    plan = Plan(tmp_path / "pictures", "pictures", levels=SHORT)
+    read, written = built(tmp_path / "read", plan), built(tmp_path / "written", replace(plan, written=True))
+
+    assert len({one.image for one in written.samples}) == len(written) == 2 * len(SHORT)
+    for one, other in zip(read.samples, written.samples, strict=True):
+        assert np.array_equal(read.read(one).pixels, written.read(other).pixels)
+
+
+def test_a_mask_that_says_nothing_is_found_when_the_set_is_built(sources: Path, tmp_path: Path) -> None:
+    """Not after hours of training."""
+    put(sources / "ground_truth_mask/0003.png", grey_png(subject() // 255))
+    with pytest.raises(ConfigError, match=r"0003\.png.* brightest pixel is 1\."):
+        built(tmp_path / "set", Plan(sources))
+
+
 def test_a_written_set_needs_its_sources_no_longer(sources: Path, tmp_path: Path) -> None:
     made = built(tmp_path / "set", Plan(sources, levels=SHORT, written=True))
     shutil.rmtree(sources)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,16 @@ from tests.training.cover_gates import (
 from training.__main__ import main
 from training.cover.cover_set import CoverSet
 from training.cover.evaluation import ALL, GATED, Answers, answers_of
-from training.cover.gate import open_cover_gate
+from training.cover.gate import CoverGate, open_cover_gate
 from training.cover.levels import blurred
 from training.cover.manifest import CoverSample
 from training.cover.markdown import DASH
 from training.cover.measures import by_level, measures
 from training.cover.pairs import FurtherBlurs, framed, pairs_beside, pairs_in_set
+from training.cover.report import Judged, Report
+from training.cover.report_text import markdown
 from training.cover.selection import select
+from training.cover.timing import Cost
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +233,7 @@ def test_an_anchor_stands_beside_with_its_time(folder: Path, tmp_path: Path) -> 
     share = red["measures"][ALL]["mean_image_iou"] / other["measures"][ALL]["mean_image_iou"]
     assert f"Mean image IoU of `red`: {share:.3f} of `anchor`'s." in text
     ratio = red["cost"]["median_ms"] / other["cost"]["median_ms"]
-    assert f"| red | {red['cost']['median_ms']:.1f} | {ratio:.3f} |" in text
+    assert f"| red | ONNX Runtime, cpu | {red['cost']['median_ms']:.1f} | {ratio:.3f} |" in text
     for gate in (red, other):
         assert f"]({gate['panels']})" in text
         picture = cv2.imread(str(tmp_path / "out" / gate["panels"]))
@@ -302,3 +306,66 @@ def test_what_is_wrong_is_named(
 
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["evaluate", "cover", "--set", "s", "--gates", "g", "--output", "o", "--pairs", "much"], "much: a number of"),
+        (["evaluate", "cover", "--set", "s", "--gates", "g", "--output", "o", "--pairs", "nan"], "nan: a number of"),
+        (["evaluate", "cover", "--set", "s", "--gates", "g", "--output", "o", "--frame", "1280"], "1280: write width"),
+        (["build", "compose", "--cutouts", "c", "--scenery", "s", "--output", "o", "--size", "1x2x3"], "1x2x3: write"),
+        (
+            ["build", "compose", "--cutouts", "c", "--scenery", "s", "--output", "o", "--size", "axb"],
+            "axb: write width",
+        ),
+    ],
+)
+def test_a_size_or_a_blur_that_is_none_is_told(wrong: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what is due, not with a function's name."""
+    with pytest.raises(SystemExit):
+        main(wrong)
+
+    assert said in capsys.readouterr().err
+
+
+def judged(gate: CoverGate, iou: float, milliseconds: float, *, anchor: bool = False) -> Judged:
+    """With empty answers, but for these numbers."""
+    nothing = Answers(np.zeros(0), np.zeros((0, 2, 2), np.int64), np.zeros(0))
+    own = replace(measures([], nothing, ALL, 0), mean_image_iou=iou)
+    return Judged(gate, anchor, nothing, {ALL: own, GATED: own}, (), (), Cost(3, milliseconds), None)
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        (0.0, "Mean image IoU of `anchor` is 0: nothing is held against it."),
+        (float("nan"), None),
+        (0.8, "Mean image IoU of `red`: 0.500 of `anchor`'s."),
+    ],
+)
+def test_an_anchor_that_finds_nothing_is_no_measure(folder: Path, base: float, said: str | None) -> None:
+    """Nor one whose IoU cannot be told; the rest of the report stands."""
+    gate = open_cover_gate(folder / "red.onnx", name="red", provider="cpu", threads=1)
+    selection = select(CoverSet.load(folder / "set"), "test", 1, None)
+    both = (judged(gate, 0.4, 5), judged(replace(gate, name="anchor"), base, 10, anchor=True))
+
+    text = "\n".join(markdown(Report(selection, both, 0)))
+
+    assert ("Mean image IoU of" in text) == (said is not None)
+    assert said is None or said in text
+    assert "| red | ONNX Runtime, cpu | 5.0 | 0.500 |" in text
+
+
+def test_times_on_two_devices_have_no_ratio(folder: Path) -> None:
+    """A GPU's milliseconds over a CPU's say nothing of the networks; what each ran on stands beside them."""
+    gate = open_cover_gate(folder / "red.onnx", name="red", provider="cpu", threads=1)
+    selection = select(CoverSet.load(folder / "set"), "test", 1, None)
+    fast = replace(gate, name="fast", runs_on="PyTorch, cuda", device="cuda")
+    both = (judged(gate, 0.4, 5), judged(fast, 0.4, 1), judged(replace(gate, name="anchor"), 0.5, 10, anchor=True))
+
+    text = "\n".join(markdown(Report(selection, both, 0)))
+
+    assert "| red | ONNX Runtime, cpu | 5.0 | 0.500 |" in text
+    assert f"| fast | PyTorch, cuda | 1.0 | {DASH} |" in text
+    assert "| anchor | ONNX Runtime, cpu | 10.0 | 1.000 |" in text

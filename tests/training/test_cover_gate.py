@@ -73,6 +73,7 @@ def test_an_engine_answers_as_behind_the_gateways_preprocessing(tmp_path: Path) 
     assert gate.kinds == {"clarity", "saliency"}
     assert gate.view == "48x48 px"
     assert gate.run is None
+    assert (gate.runs_on, gate.device) == ("ONNX Runtime, cpu", "cpu")
 
 
 def test_the_map_of_a_padded_input_is_cut_to_the_picture(tmp_path: Path) -> None:
@@ -129,6 +130,7 @@ def test_a_checkpoint_answers_as_its_engine(tmp_path: Path, monkeypatch: pytest.
     assert other.saliency is not None
     np.testing.assert_allclose(one.saliency, other.saliency, atol=2 * ROUNDING)
     assert checkpoint.view == engine.view
+    assert (checkpoint.runs_on, checkpoint.device) == ("PyTorch, cpu", "cpu")
 
 
 def test_a_network_of_any_size_sees_the_whole_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +205,7 @@ def test_tiles_cover_the_frame_evenly() -> None:
 def test_a_checkpoint_brings_the_facts_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From run.json beside it; another program's run is no fact of covers, a broken file an error."""
     stem = write_checkpoint(tmp_path / "net", monkeypatch, dynamic=True, heads=(CLARITY,))
-    asked = {"task": "cover", "network": "cover-resnet101", "strategy": "end-to-end", "tasks": ["clarity"], "seed": 3}
+    asked = {"task": "cover", "network": "resnet101", "strategy": "end-to-end", "tasks": ["clarity"], "seed": 3}
     assert opened(stem).run is None
 
     (tmp_path / "run.json").write_text(RunRecord(asked=asked | {"recipe": {"steps": 5}}).model_dump_json())

@@ -1,6 +1,7 @@
 """What several commands' parsers share."""
 
 import argparse
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,3 +32,11 @@ def share(text: str) -> float:
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
     return number
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """Width and height in pixels, as 1280x720."""
+    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text):
+        raise argparse.ArgumentTypeError(f"{text}: write width and height in pixels, such as 1280x720")
+    width, height = map(int, text.split("x"))
+    return width, height

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from training.commands.arguments import Commands, natural, positive, share
+from training.commands.arguments import Commands, frame_size, natural, positive, share
+from training.data.layout_names import LAYOUTS
 
 if TYPE_CHECKING:
     from training.cover.cover_set import CoverSet
 
-LAYOUTS = ("auto", "salient", "voc", "alpha", "pictures", "composed")
+AUTO = "auto"
 
 
 def add(commands: Commands) -> None:
@@ -29,8 +30,8 @@ def _add_cover(tasks: Commands) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="of the set; it must hold none")
     parser.add_argument(
         "--layout",
-        choices=LAYOUTS,
-        default="auto",
+        choices=(AUTO, *LAYOUTS),
+        default=AUTO,
         help="salient: pictures and grey masks (DUTS, ECSSD); voc: PASCAL VOC segmentation; alpha: cut-outs; pictures: "
         "without masks; composed: what `build compose` wrote (%(default)s: by the names of the folders, and says so)",
     )
@@ -64,17 +65,12 @@ def _add_compose(tasks: Commands) -> None:
         )
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="it must hold no frames")
     parser.add_argument("--count", type=positive, default=1000, help="of frames (%(default)s)")
-    parser.add_argument("--size", type=_size, default=(720, 1280), metavar="WxH", help="of a frame (1280x720)")
+    parser.add_argument("--size", type=frame_size, default=(1280, 720), metavar="WxH", help="of a frame (1280x720)")
     parser.add_argument("--seed", type=natural, default=0, help="of all that is drawn (%(default)s)")
     parser.add_argument("--test-share", type=share, default=0.2, help="of frames and of material (%(default)s)")
     parser.add_argument("--encoding", choices=("jpeg", "png"), default="jpeg", help="jpeg: quality 95 (%(default)s)")
     parser.add_argument("--workers", type=positive, default=2, help="threads (%(default)s)")
     parser.set_defaults(command=build_composed, remedy="pip install 'framegate[train]'")
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, height = (positive(side) for side in text.split("x"))
-    return height, width
 
 
 def _add_levels(parser: argparse.ArgumentParser) -> None:
@@ -122,7 +118,7 @@ def build_cover(options: argparse.Namespace) -> None:
     levels = LEVELS if options.levels is None else parse_levels(options.levels)
     plan = Plan(
         options.pictures,
-        layout=None if options.layout == "auto" else options.layout,
+        layout=None if options.layout == AUTO else options.layout,
         subset=options.subset,
         levels=() if options.unscored else levels,
         split="train" if options.train else "test" if options.test else options.split,
@@ -147,7 +143,7 @@ def build_composed(options: argparse.Namespace) -> None:
         tuple(options.scenery),
         tuple(options.props or ()),
         count=options.count,
-        size=options.size,
+        size=options.size[::-1],
         seed=options.seed,
         test_share=options.test_share,
         encoding=options.encoding,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigError
-from training.commands.arguments import Commands, natural, positive
+from training.commands.arguments import Commands, frame_size, natural, positive
 
 if TYPE_CHECKING:
     from training.cover.gate import CoverGate
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from training.cover.timing import Cost
 
 RESAMPLES, TIMED = 200, 15
+MOST_SIGMA_PX = 64
 
 
 def add(systems: Commands) -> None:
@@ -49,7 +50,7 @@ def add(systems: Commands) -> None:
     )
     parser.add_argument(
         "--frame",
-        type=_frame,
+        type=frame_size,
         metavar="WxH",
         help="with --pairs: each picture is first scaled down and cut to a camera's frame; smaller ones are left out",
     )
@@ -101,17 +102,13 @@ def _levels(text: str) -> tuple[int, ...] | None:
 
 
 def _sigma(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= 64:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 64 px")
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number <= MOST_SIGMA_PX:
+        raise argparse.ArgumentTypeError(f"{text}: a number of pixels above 0 and at most {MOST_SIGMA_PX} is due")
     return number
-
-
-def _frame(text: str) -> tuple[int, int]:
-    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text):
-        raise argparse.ArgumentTypeError(f"{text}: write width and height in pixels, such as 1280x720")
-    width, height = map(int, text.split("x"))
-    return width, height
 
 
 def _names(options: argparse.Namespace) -> list[str]:
@@ -164,7 +161,7 @@ def _report(
         )
         for gate, own in zip(gates, answers, strict=True)
     ]
-    return Report(selection, tuple(judged), options.resamples, options.provider)
+    return Report(selection, tuple(judged), options.resamples)
 
 
 def _costs(options: argparse.Namespace, selection: "Selection", names: list[str]) -> "dict[str, Cost]":

@@ -23,7 +23,7 @@ STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def open_anchor(path: Path, *, name: str, threads: int) -> CoverGate:
-    """Open an ONNX file with one float input (1 or any, 3, height, width) whose first output is the map.
+    """Open an ONNX file with one float input (1 or any, 3, height, width) whose first output is the map, on the CPU.
 
     Args:
         path: of the file.
@@ -46,14 +46,16 @@ def open_anchor(path: Path, *, name: str, threads: int) -> CoverGate:
         raise EngineError(f"--anchor {path}: ONNX Runtime cannot open it: {error}") from error
     height, width = _size(session, path)
     return CoverGate(
-        name,
-        digest_of(content),
-        frozenset({"saliency"}),
-        f"{height}x{width} px",
-        "what its publisher says",
-        None,
-        False,
-        _Anchor(session, height, width),
+        name=name,
+        digest=digest_of(content),
+        kinds=frozenset({"saliency"}),
+        view=f"{height}x{width} px",
+        data="what its publisher says",
+        run=None,
+        runs_on="ONNX Runtime, cpu",
+        device="cpu",
+        any_size=False,
+        judge=_Anchor(session, height, width),
     )
 
 

@@ -13,7 +13,8 @@ from training.cover.header import CoverHeader, SplitRule, read_header, write_hea
 from training.cover.levels import LEVELS, Level
 from training.cover.manifest import CoverSample, source_split
 from training.cover.written import write_pictures
-from training.data.layouts import Found, Layout, read_masked
+from training.data.layout_names import Layout
+from training.data.layouts import Found, read_masked
 from training.data.mask import MaskedSource, decode_mask
 from training.data.picture import PictureError, picture_size
 from training.data.split import Split
@@ -124,7 +125,8 @@ def _inspect(source: MaskedSource, found: Found) -> _Source:
     content = picture if source.mask == source.picture else _content(source.mask)
     if found.masks != "alpha":
         _require_one_size(source, source.mask)
-    elif not decode_mask(content, "alpha", source.mask).any():
+    mask = decode_mask(content, found.masks or "grey", source.mask)
+    if found.masks == "alpha" and not mask.any():
         raise ConfigError(f"{source.mask} is transparent all over: there is no subject. Take it out")
     return _Source(source, sha256, hashlib.sha256(content).hexdigest())
 
@@ -229,6 +231,7 @@ def _written(
         "root": ".",
         "masks": header.masks and "palette",
         "blur": "written",
+        "halve": False,  # what is written is halved already
         "sha256": digests,
         "sources": {one.source.name: one.sha256 for one in kept},
     }

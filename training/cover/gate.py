@@ -52,6 +52,10 @@ class CoverGate:
     """What it was trained on, in its maker's words."""
     run: RunFacts | None
     """Of a checkpoint beside its ``run.json``."""
+    runs_on: str
+    """What computes it, in words."""
+    device: str
+    """``cpu``, ``cuda`` or another of PyTorch's: times on two of them are of two machines."""
     any_size: bool
     """Whether it sees frames as they are, at their own size."""
     judge: Callable[[Sequence[Pixels]], list[Judgement]]
@@ -125,15 +129,18 @@ def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> Cov
     workers = ThreadPoolExecutor(threads)
     engine = open_engine(path, provider=provider, workers=workers, threads=threads, max_batch=BATCH, in_flight=1)
     manifest = engine.manifest
+    is_onnx = path.suffix == ".onnx"
     return CoverGate(
-        name,
-        digest_of(path.read_bytes(), manifest.model_dump_json().encode()),
-        _kinds(name, manifest.heads),
-        _view(manifest.inputs),
-        manifest.provenance.data,
-        None,
-        False,
-        _Resized(name, manifest.inputs, manifest.heads, engine.infer),
+        name=name,
+        digest=digest_of(path.read_bytes(), manifest.model_dump_json().encode()),
+        kinds=_kinds(name, manifest.heads),
+        view=_view(manifest.inputs),
+        data=manifest.provenance.data,
+        run=None,
+        runs_on=f"ONNX Runtime, {provider}" if is_onnx else "TensorRT",
+        device="cpu" if is_onnx and provider == "cpu" else "cuda",
+        any_size=False,
+        judge=_Resized(name, manifest.inputs, manifest.heads, engine.infer),
     )
 
 
@@ -168,8 +175,18 @@ def _checkpoint_gate(stem: Path, name: str, threads: int, device: str, tile_px: 
     plain = stem.with_name(bare_name(stem))
     text = checkpoint_file(plain, DESCRIPTION).read_bytes()  # it holds the weights' hash
     digest = digest_of(text, str(tile_px if any_size else None).encode())
-    kinds = _kinds(name, what.heads)
-    return CoverGate(name, digest, kinds, view, what.provenance.data, run_facts_of(plain), any_size, judge)
+    return CoverGate(
+        name=name,
+        digest=digest,
+        kinds=_kinds(name, what.heads),
+        view=view,
+        data=what.provenance.data,
+        run=run_facts_of(plain),
+        runs_on=f"PyTorch, {device}",
+        device=torch.device(device).type,
+        any_size=any_size,
+        judge=judge,
+    )
 
 
 def _kinds(name: str, heads: Sequence[Head]) -> frozenset[HeadKind]:

@@ -53,8 +53,6 @@ class Report:
     selection: Selection
     judged: tuple[Judged, ...]
     resamples: int
-    provider: str
-    """Of the engines, when their time was taken."""
 
     @property
     def trained(self) -> list[Trained]:
@@ -101,7 +99,6 @@ def as_json(report: Report) -> dict[str, Any]:
             "samples": len(chosen),
         },
         "resamples": report.resamples,
-        "provider": report.provider,
         "gates": [_gate_json(one) for one in report.judged],
     }
 
@@ -176,6 +173,7 @@ def _gate_json(one: Judged) -> dict[str, Any]:
         "digest": gate.digest,
         "heads": sorted(gate.kinds),
         "view": gate.view,
+        "runs_on": gate.runs_on,
         "data": gate.data,
         "run": gate.run.model_dump() if gate.run else None,
         "measures": {which: dataclasses.asdict(measures) for which, measures in one.measures.items()},

@@ -70,8 +70,8 @@ def _facts(report: Report) -> Iterator[str]:
     for one in report.judged:
         role = "Anchor" if one.anchor else "Gate"
         yield f"- {role} `{one.gate.name}` ({one.gate.digest}): sees {one.gate.view}. It learned from: {one.gate.data}"
-        if selection.split != "test" and chosen.digest in one.gate.data:
-            yield "  - **Pictures that it was trained on are among these: its numbers do not hold for others**"
+        if selection.split != "test" and chosen.digest in one.gate.data:  # another set may share pictures all the same
+            yield "  - **It was trained on pictures of this set: its numbers do not hold for others**"
 
 
 def _measures(report: Report, which: str) -> Iterator[str]:
@@ -101,15 +101,19 @@ def _tables(report: Report) -> list[str]:
 
 
 def _against_anchor(report: Report, which: str) -> Iterator[str]:
-    anchors = {one.gate.name: one.measures[which].mean_image_iou for one in report.judged if one.anchor}
-    for anchor, base in anchors.items():
-        shares = {one.gate.name: one.measures[which].mean_image_iou / base for one in report.judged if not one.anchor}
-        yield ""
-        yield from (
-            f"Mean image IoU of `{name}`: {share:.3f} of `{anchor}`'s."
-            for name, share in shares.items()
-            if not math.isnan(share)
-        )
+    for anchor in (one for one in report.judged if one.anchor):
+        base = anchor.measures[which].mean_image_iou
+        if base == 0:
+            yield from ("", f"Mean image IoU of `{anchor.gate.name}` is 0: nothing is held against it.")
+        elif not math.isnan(base):
+            shares = {one.gate.name: one.measures[which].mean_image_iou / base for one in report.judged}
+            shares.pop(anchor.gate.name)
+            yield ""
+            yield from (
+                f"Mean image IoU of `{name}`: {share:.3f} of `{anchor.gate.name}`'s."
+                for name, share in shares.items()
+                if not math.isnan(share)
+            )
 
 
 def _levels(one: Judged) -> Iterator[str]:
@@ -140,16 +144,16 @@ def _below(pairs: Pairs | None) -> str:
 
 
 def _costs(report: Report) -> Iterator[str]:
-    timed = {one.gate.name: one.cost for one in report.judged if one.cost}
-    named = [one.gate.name for one in report.judged if one.anchor] or list(timed)[:1]
-    base = timed[named[0]].median_ms
-    heads = ["", "median, ms a picture", f"of {named[0]}'s"]
-    yield from table(
-        heads, [[name, f"{own.median_ms:.1f}", f"{own.median_ms / base:.3f}"] for name, own in timed.items()]
-    )
-    pictures = next(iter(timed.values())).pictures
+    timed = [(one.gate, one.cost) for one in report.judged if one.cost]
+    named = {one.gate.name for one in report.judged if one.anchor}
+    base, of_base = next((pair for pair in timed if pair[0].name in named), timed[0])
+    rows = []
+    for gate, cost in timed:
+        ratio = f"{cost.median_ms / of_base.median_ms:.3f}" if gate.device == base.device else DASH
+        rows.append([gate.name, gate.runs_on, f"{cost.median_ms:.1f}", ratio])
+    yield from table(["", "runs on", "median, ms a picture", f"of {base.name}'s"], rows)
     yield ""
     yield (
-        f"One thread, a picture at a time, from its pixels to the answers; {pictures} pictures, the gates in turn; "
-        f"provider: {report.provider}."
+        f"One thread on the CPU, a picture at a time, from its pixels to the answers; {of_base.pictures} pictures, the "
+        "gates in turn. There is no ratio of times on two devices."
     )

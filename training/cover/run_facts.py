@@ -1,9 +1,9 @@
 """What a checkpoint's ``run.json`` says of how it was trained: what the paper's tables are made of."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from runtime.errors import ConfigError
 from runtime.faults import faults_of
@@ -13,16 +13,12 @@ Task = Literal["clarity", "saliency"]
 Strategy = Literal["end-to-end", "multi-stage"]
 
 
-def _backbone(name: Any) -> Any:
-    return name.removeprefix("cover-") if isinstance(name, str) else name
-
-
 class RunFacts(BaseModel):
     """Of a run that trained a network of covers."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    network: Annotated[str, BeforeValidator(_backbone)]
+    network: str
     """Its backbone, such as ``resnet101``; ``light``: the one that is served."""
     strategy: Strategy
     tasks: tuple[Task, ...]

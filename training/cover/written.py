@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from runtime.decode import Pixels
 from runtime.opencv import cv2
@@ -25,10 +25,13 @@ class Written:
 
 
 def write_pictures(folder: Path, read: CoverSet, sample: CoverSample) -> Written:
-    """Write ``pictures/NAME.LEVEL.png`` and, with level 0, ``masks/NAME.png``; ``read`` blurs on reading."""
+    """Write ``pictures/NAME.LEVEL.png`` and, with level 0, ``masks/NAME.png``; ``read`` blurs on reading.
+
+    The name keeps its ending: a.jpg and a.png are two pictures.
+    """
     made = read.read(sample)
-    stem = str(PurePosixPath(sample.source).with_suffix(""))
-    image, mask = f"{PICTURES}/{stem}.{sample.level}.png", f"{MASKS}/{stem}.png" if made.mask is not None else None
+    image = f"{PICTURES}/{sample.source}.{sample.level}.png"
+    mask = f"{MASKS}/{sample.source}.png" if made.mask is not None else None
     digests = {image: _write(folder / image, png_of(made.pixels))}
     if mask is not None and made.mask is not None and sample.level == 0:
         digests[mask] = _write(folder / mask, encode_mask(made.mask))

@@ -3,18 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from runtime.errors import ConfigError
 from training.data.composed import is_composed, read_composed
 from training.data.cutouts import has_alpha, read_cutouts, read_unmarked
+from training.data.layout_names import Layout
 from training.data.mask import MaskedSource, MaskKind
 from training.data.picture import find_pictures
 from training.data.salient import has_parts, is_pair, read_salient
 from training.data.voc import is_voc, read_voc
-
-Layout = Literal["salient", "voc", "alpha", "pictures", "composed"]
-LAYOUTS: tuple[Layout, ...] = ("salient", "voc", "alpha", "pictures", "composed")
 
 
 @dataclass(frozen=True)

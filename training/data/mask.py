@@ -43,7 +43,8 @@ def decode_mask(content: bytes, kind: MaskKind, path: Path) -> Mask:
     """The mask in a file's bytes, upright as the picture is; ``path`` is what errors name.
 
     Raises:
-        PictureError: the bytes are no picture, or a palette is asked for and there is none.
+        PictureError: the bytes are no picture, a palette is asked for and there is none, or a grey mask has levels
+            above 0 and none of the foreground's.
     """
     if kind == "alpha":
         return (decode_cutout(content, path)[1] >= _HALF).astype(np.uint8)
@@ -52,6 +53,12 @@ def decode_mask(content: bytes, kind: MaskKind, path: Path) -> Mask:
     grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE) if content else None
     if grey is None:
         raise PictureError(f"{path} is no mask: it cannot be decoded. Replace it, or take it out with its picture")
+    brightest = int(grey.max())
+    if 0 < brightest < _HALF:
+        raise PictureError(
+            f"{path}: nothing in this grey mask reaches {_HALF}, from where on it is foreground; its brightest pixel "
+            f"is {brightest}. Write the subject as 255 (a mask of 0 and 1: times 255), or all as 0 where there is none"
+        )
     return np.asarray(grey >= _HALF, np.uint8)
 
 
