@@ -17,6 +17,10 @@ from training.cover.run_facts import RunFacts, Strategy, Task
 
 LEAST_SEEDS = 3
 """Below it a difference is shown and nothing is claimed of it."""
+LEAST_SPREADS = 2
+"""Below it, either way, a difference is within what the seeds make."""
+CONDITIONS = ("recipe", "steps", "set")
+"""What two rows must have in common, beside what the table is about."""
 BOTH: frozenset[Task] = frozenset({"clarity", "saliency"})
 MEASURES = (
     ("lcc", ALL, "LCC"),
@@ -192,7 +196,14 @@ def _direction(groups: Runs, claim: Claim) -> Iterator[list[str]]:
         here = [_values(groups[group], key) for group in (above, below)]
         if papers > 0 and all(here):
             difference = mean(here[0]) - mean(here[1])
-            yield [words, title, f"{papers:+.4f}", f"{difference:+.4f}", verdict(*here)]
+            differing = _differing(groups[above][0].facts, groups[below][0].facts)
+            said = f"not compared: differ in {', '.join(differing)}" if differing else verdict(*here)
+            yield [words, title, f"{papers:+.4f}", f"{difference:+.4f}", said]
+
+
+def _differing(one: RunFacts, other: RunFacts) -> list[str]:
+    """Of a row the first run speaks for all: they differ by their seed alone."""
+    return [name for name in CONDITIONS if getattr(one, name) != getattr(other, name)]
 
 
 def verdict(above: Sequence[float], below: Sequence[float]) -> str:
@@ -202,7 +213,9 @@ def verdict(above: Sequence[float], below: Sequence[float]) -> str:
         return f"not claimed: {seeds} of {LEAST_SEEDS} seeds"
     difference, spread = mean(above) - mean(below), math.sqrt((stdev(above) ** 2 + stdev(below) ** 2) / 2)
     count = difference / spread if spread else math.copysign(math.inf, difference) if difference else 0.0
-    words = "yes" if count >= 1 else "**no, the contrary**" if count <= -1 else "neither: within the spread"
+    words = f"neither: below {LEAST_SPREADS} spreads"
+    if abs(count) >= LEAST_SPREADS:
+        words = "yes" if count > 0 else "**no, the contrary**"
     return f"{words} ({count:+.1f} spreads)"
 
 
@@ -227,7 +240,10 @@ def _notes() -> Iterator[str]:
         "- The paper's mIoU is the foreground's, as its Fig. 3 shows, and most likely at y > 2.3; whether over pixels "
         "or pictures it does not say, so both stand here."
     )
-    yield f"- A spread is the pooled standard deviation; with fewer than {LEAST_SEEDS} seeds nothing is claimed."
+    yield (
+        f"- A spread is the pooled standard deviation over seeds. From {LEAST_SPREADS} on a difference counts; with "
+        f"fewer than {LEAST_SEEDS} seeds, or where {', '.join(CONDITIONS)} differ, nothing is claimed."
+    )
     yield (
         "- The paper's multi-stage mask (.7470) is trained as its segmentation-only one (.7618): its runs differ by "
         ".0148 at least by chance, more than its gain from two tasks (.0128)."
