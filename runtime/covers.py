@@ -93,7 +93,7 @@ def choose(candidates: Iterable[Candidate], count: int) -> list[Choice]:
     Returns:
         At most ``count``, in the order in which they were chosen.
     """
-    left = sorted(candidates, key=lambda candidate: -candidate.score)
+    left = [_Left(candidate) for candidate in sorted(candidates, key=lambda candidate: -candidate.score)]
     chosen: list[Choice] = []
     distance = DISTINCT
     while left and len(chosen) < count:
@@ -102,15 +102,27 @@ def choose(candidates: Iterable[Candidate], count: int) -> list[Choice]:
     return chosen
 
 
-def _choose_apart(left: list[Candidate], chosen: list[Choice], count: int, distance: float) -> None:
+@dataclass(slots=True, eq=False)
+class _Left:
+    """A candidate that is not chosen, and how near it is to those that are: each of them is compared with once."""
+
+    candidate: Candidate
+    nearest: float = float("inf")
+    compared: int = 0
+
+    def keeps(self, distance: float, chosen: Sequence[Choice]) -> bool:
+        while self.compared < len(chosen) and self.nearest >= distance:
+            other = chosen[self.compared].candidate
+            self.nearest = min(self.nearest, difference(self.candidate.content, other.content))
+            self.compared += 1
+        return self.nearest >= distance
+
+
+def _choose_apart(left: list[_Left], chosen: list[Choice], count: int, distance: float) -> None:
     """Move from ``left`` to ``chosen`` what keeps that distance from all that is chosen."""
-    for candidate in list(left):
+    for one in list(left):
         if len(chosen) == count:
             return
-        if _nearest(candidate, [choice.candidate for choice in chosen]) >= distance:
-            chosen.append(Choice(candidate, distinct=distance == DISTINCT))
-            left.remove(candidate)
-
-
-def _nearest(candidate: Candidate, others: Sequence[Candidate]) -> float:
-    return min((difference(candidate.content, other.content) for other in others), default=float("inf"))
+        if one.keeps(distance, chosen):
+            chosen.append(Choice(one.candidate, distinct=distance == DISTINCT))
+            left.remove(one)

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtime import covers
 from runtime.aspect import Aspect
 from runtime.cover import Cover
 from runtime.cover_crop import Box
-from runtime.covers import DISTINCT, GRID, Candidate, Source, choose, content_of, difference
+from runtime.covers import DISTINCT, GRID, Candidate, Content, Source, choose, content_of, difference
 from runtime.decode import MAX_PIXELS, Decoder
 from runtime.preprocess import Pixels
 from tests.command import ROOT
@@ -92,6 +93,20 @@ def test_any_candidates(given_ones: list[tuple[float, float]], count: int) -> No
     )
     if candidates:
         assert distinct[0].score == max(one.score for one in candidates)
+
+
+def test_no_two_are_compared_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand frames of one scene, ten wanted: each is held against a chosen one once, however often it is tried."""
+    compared = list[tuple[int, int]]()
+
+    def counted(first: Content, second: Content) -> float:
+        compared.append((id(first), id(second)))
+        return difference(first, second)
+
+    monkeypatch.setattr(covers, "difference", counted)
+    choose([candidate(str(number), 1 - number / 1000, number / 1000) for number in range(1000)], 10)
+
+    assert len(set(compared)) == len(compared) <= 9 * 1000
 
 
 def test_photographs_of_different_scenes_differ() -> None:
