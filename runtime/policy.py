@@ -14,6 +14,9 @@ CLARITY_BELOW = "clarity-below-threshold"
 COVER_BELOW = "cover-below-threshold"
 REASONS = (UTILITY_BELOW, QUALITY_BELOW, CLARITY_BELOW, COVER_BELOW)
 
+BOUNDS = {"--min-utility": (0, 1), "--min-mos": (1, 5), "--min-clarity": (1, 10), "--min-cover": (0, 1)}
+"""What each threshold is of."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -51,7 +54,7 @@ def policy_for(
     """The operator's thresholds, and the manifests' where he gives none.
 
     Raises:
-        ConfigError: a threshold for a head that no engine has.
+        ConfigError: a threshold for a head that no engine has, or one that its scores cannot have.
     """
     defaults = {head.kind: head_threshold(head) for manifest in manifests for head in manifest.heads}
     for flag, value, kinds in (
@@ -63,6 +66,9 @@ def policy_for(
         for kind in kinds:
             if value is not None and kind not in defaults:
                 raise ConfigError(f"{flag} {value}: no engine given has a head {kind!r}; they have {sorted(defaults)}")
+        low, high = BOUNDS[flag]
+        if value is not None and not low <= value <= high:  # nor is NaN
+            raise ConfigError(f"{flag} {value}: a number from {low} to {high} is due")
     return Policy(
         min_utility if min_utility is not None else defaults.get("utility"),
         min_mos if min_mos is not None else defaults.get("quality"),

@@ -9,6 +9,7 @@ from runtime.errors import ConfigError
 from runtime.heads import Clarity, Quality, Result, Utility
 from runtime.manifest import Manifest
 from runtime.policy import CLARITY_BELOW, COVER_BELOW, QUALITY_BELOW, UTILITY_BELOW, Policy, policy_for
+from runtime.settings import load_settings
 from tests.cover_engine import cover_manifest
 from tests.engines import fitting_manifest
 
@@ -53,6 +54,25 @@ def test_a_threshold_for_no_head_is_refused(utility: float | None, mos: float | 
     """The operator would believe that frames are filtered by it: an error, with what there is."""
     with pytest.raises(ConfigError, match=text):
         policy_for(BOTH[:1], utility, mos)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        *(("min_utility", value) for value in (-0.01, 1.01, 7, math.nan)),
+        *(("min_mos", value) for value in (0.99, 5.01, math.nan)),
+        *(("min_clarity", value) for value in (0.99, 10.01, math.inf, math.nan)),
+        *(("min_cover", value) for value in (-0.01, 1.01, math.nan)),
+    ],
+)
+def test_a_threshold_is_of_its_scores_range(flag: str, value: float) -> None:
+    """One outside of it would drop every frame, or none: refused, whoever asks; ``serve`` has the same bounds."""
+    manifests = [*BOTH, cover_manifest()]
+    with pytest.raises(ConfigError, match=f"--{flag.replace('_', '-')} {value}: a number from . to 1?. is due"):
+        policy_for(manifests, **{flag: value})
+
+    with pytest.raises(ConfigError, match=flag):
+        load_settings(["--engine", "any.onnx", f"--{flag.replace('_', '-')}={value}"])
 
 
 @pytest.mark.parametrize(
