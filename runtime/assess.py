@@ -13,8 +13,9 @@ from rich.progress import track
 from rich.table import Column, Table
 
 from runtime.aspect import WIDE, Aspect, parse_aspect
-from runtime.assess_covers import Wish, assess_covers
+from runtime.assess_covers import EVERY_S, Wish, assess_covers, say
 from runtime.contact_sheet import Tile, contact_sheet, thumbnail
+from runtime.cover_files import require_own_folder
 from runtime.cpus import usable_cpus
 from runtime.decision import Decisions, dead_letter, to_json
 from runtime.decode import MAX_PIXELS
@@ -28,7 +29,6 @@ from runtime.prepare import Decode
 
 COVERS = Path("covers")
 SHEET = "covers.png"
-EVERY_S = 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _require_sense(arguments)
         if arguments.covers is None:
-            _assess(list(find_pictures(arguments.paths)), arguments, terminal)
+            _assess(arguments, terminal)
         else:
             _choose_covers(arguments, terminal)
     except FramegateError as error:
@@ -55,19 +55,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _choose_covers(arguments: argparse.Namespace, terminal: Console) -> None:
     output = arguments.output or COVERS
+    pictures = _find(arguments.paths, terminal, output, videos=True)
+    require_own_folder(output, arguments.paths, pictures)
     wish = Wish(
         arguments.covers,
         output,
         arguments.contact_sheet or output / SHEET,
-        arguments.every_s or EVERY_S,
+        arguments.every_s,
         arguments.max_pixels,
         arguments.json,
     )
     with closing(_open(arguments)) as pipeline:
-        assess_covers(arguments.paths, pipeline, wish, terminal)
+        assess_covers(pictures, pipeline, wish, terminal)
 
 
-def _assess(pictures: Sequence[Found], arguments: argparse.Namespace, terminal: Console) -> None:
+def _find(paths: Sequence[Path], terminal: Console, own: Path | None, *, videos: bool = False) -> list[Found]:
+    """The files to judge; what is left out is told of."""
+    found, again, left_out = find_pictures(paths, videos=videos, own=own)
+    if left_out:
+        say(f"left out: {left_out} in {own}, where the results go", terminal)
+    if again:
+        say(f"left out: {again} given or found twice: each file is judged once", terminal)
+    return found
+
+
+def _assess(arguments: argparse.Namespace, terminal: Console) -> None:
+    pictures = _find(arguments.paths, terminal, arguments.masks)
     if arguments.masks:
         require_distinct_masks(arguments.masks, pictures)
     with closing(_open(arguments)) as pipeline:
@@ -89,7 +102,7 @@ def _assess(pictures: Sequence[Found], arguments: argparse.Namespace, terminal: 
         Console().print(table)
     if arguments.contact_sheet:
         contact_sheet(tiles, arguments.contact_sheet)
-        terminal.print(f"contact sheet: {arguments.contact_sheet}", highlight=False)
+        say(f"contact sheet: {arguments.contact_sheet}", terminal)
 
 
 def _judged(pictures: Sequence[Found], pipeline: Pipeline, terminal: Console) -> Iterable[tuple[Found, bytes, Outcome]]:
@@ -191,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="a picture, a folder that is searched for pictures, or with --covers a video file",
+        help="a picture, or a folder that is searched for pictures; with --covers videos, too",
     )
     add(
         "--engine",
@@ -212,7 +225,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--covers", type=_count, metavar="N", help="choose the N best covers, and write their crops")
     add("--output", type=Path, metavar="DIR", help=f"where the crops of --covers go (default: {COVERS})")
     add("--every-s", type=_seconds, metavar="S", help=f"a video's frames for --covers (default: one in {EVERY_S:g} s)")
-    add("--aspect", type=_aspect, default=WIDE, metavar="W:H", help=f"of covers' crops (default: {WIDE})")
+    add("--aspect", type=_aspect, metavar="W:H", help=f"of covers' crops (default: {WIDE})")
     add("--provider", choices=Provider.__args__, default="cpu", help="what ONNX Runtime runs on")  # type: ignore[attr-defined]
     add("--decode", choices=Decode.__args__, default="cpu", help="where JPEGs are decoded")  # type: ignore[attr-defined]
     add("--threads", type=int, help="worker threads (default: the CPUs that the container may use)")

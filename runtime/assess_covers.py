@@ -9,6 +9,7 @@ import numpy as np
 import simplejpeg
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import track
 from rich.table import Column, Table
 
 from runtime.cover_files import cover_path, source_name, write_covers
@@ -18,10 +19,12 @@ from runtime.decision import cover_fields, to_json
 from runtime.decode import Decoder
 from runtime.errors import ConfigError, FrameError
 from runtime.judging import judge_all
-from runtime.pictures import find_pictures, is_picture, printable, read_bytes
+from runtime.pictures import Found, is_picture, printable, read_bytes
 from runtime.pipeline import Judgement, Pipeline
+from runtime.policy import Policy
 from runtime.video import Video
 
+EVERY_S = 1.0
 SCHEMA = "framegate/cover/1"
 SAMPLE_QUALITY = 95
 """A video's frames go into the pipeline as JPEG; the covers are cut from the frames themselves."""
@@ -37,7 +40,7 @@ class Wish:
         count: how many covers at most.
         output: the folder of the crops.
         sheet: the contact sheet's file.
-        every_s: one frame of a video for so many seconds.
+        every_s: one frame of a video for so many seconds; None: for ``EVERY_S``.
         max_pixels: the largest picture that is decoded.
         json: print documents instead of a table.
     """
@@ -45,36 +48,45 @@ class Wish:
     count: int
     output: Path
     sheet: Path
-    every_s: float
+    every_s: float | None
     max_pixels: int
     json: bool
 
 
-def assess_covers(paths: Sequence[Path], pipeline: Pipeline, wish: Wish, terminal: Console) -> None:
+def assess_covers(pictures: Sequence[Found], pipeline: Pipeline, wish: Wish, terminal: Console) -> None:
     """Judge, choose, write, draw, print.
 
     Args:
-        paths: pictures, folders of them, video files.
+        pictures: and video files.
         pipeline: with heads for clarity and saliency.
         wish: what is asked for.
         terminal: where notices go; documents or the table go to standard output.
 
     Raises:
-        ConfigError: no engine has the heads, a path is not there or not readable, or nothing is left to choose from.
+        ConfigError: no engine has the heads, a file is not readable or no video, ``every_s`` is given and there is
+            none, or nothing is left to choose from.
     """
     _require_heads(pipeline, wish.count)
-    sources = list(_sources(paths))
+    sources = [found.path if is_picture(found.path) else Video(found.path) for found in pictures]
+    if wish.every_s is not None and not any(isinstance(source, Video) for source in sources):
+        raise ConfigError(f"--every-s {wish.every_s:g}: there is no video among the paths, and it is of videos alone")
     candidates = list(_candidates(sources, pipeline, wish, terminal))
     choices = choose(candidates, wish.count)
     _notice(choices, len(candidates), wish.count, terminal)
     cards = write_covers(choices, wish.output, wish.max_pixels)
-    cover_sheet(cards, wish.sheet, subtitle=f"the best {len(choices)} of {len(candidates)}")
+    subtitle = f"the best {len(choices)} of {len(candidates)}"
+    cover_sheet(cards, wish.sheet, subtitle=subtitle, hidden=len(choices) - len(cards))
     if wish.json:
         for rank, choice in enumerate(choices, 1):
-            print(to_json(_document(rank, choice, wish.output)).decode())
+            print(to_json(_document(rank, choice, wish.output, pipeline.policy)).decode())
     else:
         Console().print(_table(choices, wish.output))
-    terminal.print(f"covers: {wish.output}; contact sheet: {wish.sheet}", highlight=False, soft_wrap=True)
+    say(f"covers: {wish.output}; contact sheet: {wish.sheet}", terminal)
+
+
+def say(text: str, terminal: Console) -> None:
+    """Print a notice as it is: a path may hold what rich takes for markup."""
+    terminal.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _require_heads(pipeline: Pipeline, count: int) -> None:
@@ -87,10 +99,11 @@ def _require_heads(pipeline: Pipeline, count: int) -> None:
         )
 
 
-def _sources(paths: Sequence[Path]) -> Iterator[Path | Video]:
-    """Pictures' files and opened videos: what is not there or no video is known before the first is judged."""
-    for found in find_pictures(paths):
-        yield found.path if is_picture(found.path) else Video(found.path)
+def _count(sources: Sequence[Path | Video], every_s: float) -> int | None:
+    """Of the pictures and frames that will be judged, about; None where a video does not tell."""
+    counts = [source.samples(every_s) if isinstance(source, Video) else 1 for source in sources]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _values(sources: Sequence[Path | Video], every_s: float) -> Iterator[tuple[Source, bytes]]:
@@ -110,16 +123,25 @@ def _candidates(
     """The pictures that the policy keeps; the others are told of."""
     decoder = Decoder(wish.max_pixels)
     outcomes = dropped = 0
-    for source, value, outcome in judge_all(_values(sources, wish.every_s), pipeline):
+    every_s = wish.every_s or EVERY_S
+    judged = track(
+        judge_all(_values(sources, every_s), pipeline),
+        "assess",
+        total=_count(sources, every_s),
+        console=terminal,
+        disable=not terminal.is_terminal,
+        transient=True,
+    )
+    for source, value, outcome in judged:
         outcomes += 1
         if isinstance(outcome, FrameError):
-            terminal.print(f"left out: {source_name(source)}: {outcome}", markup=False, highlight=False, soft_wrap=True)
+            say(f"left out: {source_name(source)}: {outcome}", terminal)
         elif outcome.reasons:
             dropped += 1
         else:
             yield _candidate(source, value, outcome, decoder)
     if dropped:
-        terminal.print(f"left out: {dropped} of {outcomes} are below a threshold", highlight=False)
+        say(f"left out: {dropped} of {outcomes} are below a threshold", terminal)
 
 
 def _candidate(source: Source, value: bytes, judgement: Judgement, decoder: Decoder) -> Candidate:
@@ -136,17 +158,17 @@ def _notice(choices: Sequence[Choice], candidates: int, count: int, terminal: Co
             "look at what was left out, or lower --min-clarity, --min-cover and the others"
         )
     if len(choices) < count:
-        terminal.print(f"--covers {count}: only {candidates} to choose from: all are covers", highlight=False)
+        say(f"--covers {count}: only {candidates} to choose from: all are covers", terminal)
     alike = [str(rank) for rank, choice in enumerate(choices, 1) if not choice.distinct]
     if alike:
-        terminal.print(
+        say(
             f"--covers {count}: only {len(choices) - len(alike)} differ enough in what they show; "
             f"numbers {', '.join(alike)} resemble better ones",
-            highlight=False,
+            terminal,
         )
 
 
-def _document(rank: int, choice: Choice, folder: Path) -> dict[str, Any]:
+def _document(rank: int, choice: Choice, folder: Path, policy: Policy) -> dict[str, Any]:
     candidate = choice.candidate
     source: dict[str, Any] = {"file": str(candidate.source.path)}
     if candidate.source.frame is not None:
@@ -159,7 +181,7 @@ def _document(rank: int, choice: Choice, folder: Path) -> dict[str, Any]:
         "frame": {"width": candidate.width, "height": candidate.height},
         "crop_px": list(candidate.crop),
         "distinct": choice.distinct,
-        "cover": cover_fields(candidate.cover),
+        "cover": cover_fields(candidate.cover, policy),
     }
 
 

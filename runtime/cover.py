@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from runtime.aspect import Aspect
 from runtime.cover_crop import Box, Point, centred_crop, object_crop
 from runtime.cover_object import LEAST_SHARE, SalientObject, find_object, object_proportion
+from runtime.errors import ConfigError
 from runtime.heads import Clarity, Result, Saliency
 from runtime.manifest import Input, Manifest, whole_picture
 from runtime.map_field import map_field
@@ -78,6 +79,25 @@ def saliency_input(manifests: Sequence[Manifest]) -> Input | None:
         if any(head.kind == "saliency" for head in manifest.heads):
             return whole_picture(manifest.inputs)
     return None
+
+
+def require_saliency(manifests: Sequence[Manifest], asked: str) -> Input:
+    """The input that the saliency map is of.
+
+    Args:
+        manifests: of the engines.
+        asked: what needs it, for the error's text.
+
+    Raises:
+        ConfigError: no engine has a head ``saliency``.
+    """
+    spec = saliency_input(manifests)
+    if spec is None:
+        kinds = sorted(head.kind for manifest in manifests for head in manifest.heads)
+        raise ConfigError(
+            f"{asked}: no engine given has a head 'saliency'; they have {kinds}: give one that has it, too (--engine)"
+        )
+    return spec
 
 
 def cover_score(clarity: float, salient: SalientObject | None) -> float:

@@ -1,16 +1,16 @@
 """The chosen covers as files: crops of the original pixels, and what the sheet shows of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import simplejpeg
 
-from runtime.cover_sheet import Card, reduced
+from runtime.cover_sheet import MAX_CARDS, Card, reduced
 from runtime.covers import Choice, Source
 from runtime.decode import Decoder
 from runtime.errors import ConfigError, FrameError
-from runtime.pictures import printable, read_bytes
+from runtime.pictures import Found, is_picture, printable, read_bytes, write_bytes
 from runtime.preprocess import Pixels
 from runtime.video import Video
 
@@ -26,7 +26,7 @@ def write_covers(choices: Sequence[Choice], folder: Path, max_pixels: int) -> li
         max_pixels: as the pictures were judged with.
 
     Returns:
-        A card for the sheet of each, in the order of their ranks.
+        A card for each that the sheet shows (``MAX_CARDS``), in the order of their ranks.
 
     Raises:
         ConfigError: a file cannot be written, or a picture is not what it was any more.
@@ -35,11 +35,34 @@ def write_covers(choices: Sequence[Choice], folder: Path, max_pixels: int) -> li
     cards: dict[int, Card] = {}
     for source, pixels in _originals(list(places), max_pixels):
         rank = places[source]
-        left, top, right, bottom = choices[rank].candidate.crop
-        part = pixels[top:bottom, left:right]
-        _write(part, cover_path(folder, rank + 1, source))
-        cards[rank] = _card(choices[rank], pixels, part)
-    return [cards[rank] for rank in range(len(choices))]
+        candidate = choices[rank].candidate
+        if pixels.shape[:2] != (candidate.height, candidate.width):
+            raise ConfigError(
+                f"{source.path}: changed while it was assessed: from {candidate.width} x {candidate.height} pixels "
+                f"to {pixels.shape[1]} x {pixels.shape[0]}"
+            )
+        left, top, right, bottom = candidate.crop
+        part = np.ascontiguousarray(pixels[top:bottom, left:right])
+        value = simplejpeg.encode_jpeg(part, QUALITY, "RGB", "444")
+        write_bytes(cover_path(folder, rank + 1, source), value, "--output")
+        if rank < MAX_CARDS:
+            cards[rank] = _card(choices[rank], pixels, part)
+    return [card for _, card in sorted(cards.items())]
+
+
+def require_own_folder(folder: Path, paths: Iterable[Path], found: Iterable[Found]) -> None:
+    """Before any work: covers do not come to lie among pictures, where one might replace another.
+
+    Raises:
+        ConfigError: the folder is one that is searched, or a picture lies in it.
+    """
+    taken = {path.resolve(): path for path in paths if path.is_dir()}
+    taken |= {each.path.parent.resolve(): each.path for each in found if is_picture(each.path)}
+    if folder.resolve() in taken:
+        raise ConfigError(
+            f"--output {folder}: the covers would lie among the pictures assessed ({taken[folder.resolve()]}): "
+            "give another folder"
+        )
 
 
 def cover_path(folder: Path, rank: int, source: Source) -> Path:
@@ -84,12 +107,3 @@ def _card(choice: Choice, picture: Pixels, part: Pixels) -> Card:
         candidate.score,
         choice.distinct,
     )
-
-
-def _write(pixels: Pixels, path: Path) -> None:
-    value = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), QUALITY, "RGB", "444")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(value)
-    except OSError as error:
-        raise ConfigError(f"--output: {path}: cannot write it: {error.strerror}") from error

@@ -67,20 +67,25 @@ def reduced(pixels: Pixels) -> Pixels:
     return fitted(pixels, HALF_WIDTH, PICTURE_HEIGHT).copy()
 
 
-def cover_sheet(cards: Sequence[Card], path: Path, *, subtitle: str = "") -> None:
-    """Write a PNG of all covers, in the order given.
+def cover_sheet(cards: Sequence[Card], path: Path, *, subtitle: str = "", hidden: int = 0) -> None:
+    """Write a PNG of covers, in the order given.
+
+    Args:
+        cards: at most ``MAX_CARDS``.
+        path: of the PNG.
+        subtitle: a line below the title.
+        hidden: how many more covers there are; they are only counted.
 
     Raises:
         ConfigError: the file cannot be written.
     """
-    shown = cards[:MAX_CARDS]
-    if len(cards) > len(shown):
-        subtitle = f"{subtitle} ({len(cards) - len(shown)} not shown)".strip()
+    if hidden:
+        subtitle = f"{subtitle} ({hidden} not shown)".strip()
     width = 2 * MARGIN + COLUMNS * (2 * HALF_WIDTH + GAP) - GAP
-    rows = -(-len(shown) // COLUMNS)
+    rows = -(-len(cards) // COLUMNS)
     row_height = PICTURE_HEIGHT + CAPTION_HEIGHT + GAP
     band = blank(rows * row_height, width)
-    for index, card in enumerate(shown):
+    for index, card in enumerate(cards):
         row, column = divmod(index, COLUMNS)
         x, y = MARGIN + column * (2 * HALF_WIDTH + GAP), row * row_height
         _draw(card, index + 1, band[y : y + PICTURE_HEIGHT + CAPTION_HEIGHT, x : x + 2 * HALF_WIDTH])

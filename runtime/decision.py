@@ -59,7 +59,7 @@ class Decisions:
             if fields := self._fields(result):
                 decision[kind] = fields
         if judgement.cover is not None:
-            decision["cover"] = cover_fields(judgement.cover)
+            decision["cover"] = cover_fields(judgement.cover, self._policy)
         return decision
 
     def _fields(self, result: Result) -> dict[str, Any] | None:
@@ -77,13 +77,20 @@ class Decisions:
         return None
 
 
-def cover_fields(cover: Cover) -> dict[str, Any]:
-    """The decision's ``cover``: what belongs to a head that no engine has is left out; no object is ``null``."""
+def cover_fields(cover: Cover, policy: Policy) -> dict[str, Any]:
+    """The decision's ``cover``: what belongs to a head that no engine has is left out; no object is ``null``.
+
+    So are thresholds that are not set.
+    """
     fields: dict[str, Any] = {}
-    if cover.score is not None:
-        fields["score"] = round(cover.score, DECIMALS)
-    if cover.clarity is not None:
-        fields["clarity"] = round(cover.clarity, DECIMALS)
+    for name, score, least, threshold in (
+        ("score", cover.score, "min_score", policy.min_cover),
+        ("clarity", cover.clarity, "min_clarity", policy.min_clarity),
+    ):
+        if score is not None:
+            fields[name] = round(score, DECIMALS)
+            if threshold is not None:
+                fields[least] = threshold
     if cover.object_proportion is not None:
         fields["object_proportion"] = round(cover.object_proportion, DECIMALS)
         for name, place in (("box", cover.box), ("centre", cover.centre), ("crop", cover.crop)):

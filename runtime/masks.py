@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from runtime.cover import saliency_input
+from runtime.cover import require_saliency
 from runtime.errors import ConfigError
 from runtime.heads import Saliency
 from runtime.manifest import Manifest
 from runtime.map_field import picture_mask
 from runtime.opencv import cv2
-from runtime.pictures import Found
+from runtime.pictures import Found, write_bytes
 from runtime.pipeline import Judgement
 
 
@@ -27,15 +27,8 @@ class Masks:
     """
 
     def __init__(self, folder: Path, manifests: Sequence[Manifest]) -> None:
-        spec = saliency_input(manifests)
-        if spec is None:
-            kinds = sorted(head.kind for manifest in manifests for head in manifest.heads)
-            raise ConfigError(
-                f"--masks {folder}: no engine given has a head 'saliency'; they have {kinds}: "
-                "give one that has it, too (--engine)"
-            )
         self._folder = folder
-        self._input = spec
+        self._input = require_saliency(manifests, f"--masks {folder}")
 
     def write(self, found: Found, judgement: Judgement) -> None:
         """Write one picture's mask.
@@ -48,11 +41,7 @@ class Masks:
         mask = picture_mask(saliency.map, self._input, (judgement.width, judgement.height))
         path = mask_path(self._folder, found)
         _, encoded = cv2.imencode(".png", mask)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encoded.tobytes())
-        except OSError as error:
-            raise ConfigError(f"--masks: {path}: cannot write it: {error.strerror}") from error
+        write_bytes(path, encoded.tobytes(), "--masks")
 
 
 def mask_path(folder: Path, found: Found) -> Path:
@@ -63,10 +52,19 @@ def mask_path(folder: Path, found: Found) -> Path:
 def require_distinct_masks(folder: Path, pictures: Iterable[Found]) -> None:
     """Before any work: no mask replaces another one, nor a picture.
 
+    A folder of masks may be written again. One that is a folder of the pictures, or holds one, may not: what has a
+    mask's name there may be a picture that is not assessed.
+
     Raises:
-        ConfigError: one would; the text names both files.
+        ConfigError: the folder is the pictures', or two masks would be one file; the text names the files.
     """
     pictures = list(pictures)
+    for found in pictures:
+        if found.path.parent.resolve().is_relative_to(folder.resolve()):
+            raise ConfigError(
+                f"--masks {folder}: the picture {found.path} lies there, and a mask might replace one: "
+                "give a folder for masks alone"
+            )
     owners: dict[Path, Path] = {}
     for found in pictures:
         path = mask_path(folder, found)
@@ -76,7 +74,3 @@ def require_distinct_masks(folder: Path, pictures: Iterable[Found]) -> None:
                 "rename one of them, or assess them into two folders"
             )
         owners[path] = found.path
-    originals = {found.path.resolve() for found in pictures}
-    for path, owner in owners.items():
-        if path.resolve() in originals:
-            raise ConfigError(f"--masks {folder}: the mask of {owner} would replace the picture {path}: another folder")

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from runtime.aspect import WIDE, Aspect
-from runtime.cover import Cover, Covers
+from runtime.cover import Cover, Covers, require_saliency
 from runtime.engine import Engine, Provider, open_engine, require_distinct_heads, warm_up, within_memory
 from runtime.errors import FrameError
 from runtime.heads import Result, read_head
@@ -121,14 +121,14 @@ def open_pipeline(
     min_mos: float | None = None,
     min_clarity: float | None = None,
     min_cover: float | None = None,
-    aspect: Aspect = WIDE,
+    aspect: Aspect | None = None,
 ) -> Pipeline:
     """Open and warm up the engines, and the pipeline around them.
 
     Raises:
         EngineError: an engine cannot be opened or does not fit its manifest.
-        ConfigError: two engines have the same head, a threshold belongs to none, or ``decode`` is ``gpu`` and
-            an engine is not there, or nothing decodes there.
+        ConfigError: two engines have the same head, a threshold or ``aspect`` belongs to none, or ``decode`` is
+            ``gpu`` and an engine is not there, or nothing decodes there.
         InferenceError: the device cannot run an engine.
     """
     with ExitStack() as opened:  # what is there is given back where a later part fails
@@ -144,6 +144,8 @@ def open_pipeline(
         require_distinct_heads(zip(paths, engines, strict=True))
         manifests = [engine.manifest for engine in engines]
         policy = policy_for(manifests, min_utility, min_mos, min_clarity, min_cover)
+        if aspect is not None:
+            require_saliency(manifests, f"the aspect {aspect} of covers")
         way: Way
         if decode == "gpu":
             from runtime.prepare_cuda import open_device_way  # noqa: PLC0415 - imported when it is needed
@@ -166,4 +168,4 @@ def open_pipeline(
             with within_memory(path, max_batch, in_flight):
                 warm_up(engine, max_batch)
         opened.pop_all()
-        return Pipeline(engines, policy, way, workers=workers, in_flight=in_flight, aspect=aspect)
+        return Pipeline(engines, policy, way, workers=workers, in_flight=in_flight, aspect=aspect or WIDE)

@@ -10,7 +10,6 @@ from typing import Self
 import numpy as np
 import simplejpeg
 
-from runtime.aspect import parse_aspect
 from runtime.cpus import usable_cpus
 from runtime.decision import Decisions
 from runtime.errors import EngineError, FrameError
@@ -144,7 +143,7 @@ def _pipeline(settings: Settings, stack: ExitStack) -> Pipeline:
         min_mos=settings.min_mos,
         min_clarity=settings.min_clarity,
         min_cover=settings.min_cover,
-        aspect=parse_aspect(settings.cover_aspect),
+        aspect=settings.aspect,
     )
     stack.callback(pipeline.close)
     return pipeline

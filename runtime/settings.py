@@ -20,7 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from runtime.aspect import WIDE, parse_aspect
+from runtime.aspect import WIDE, Aspect, parse_aspect
 from runtime.decode import MAX_PIXELS
 from runtime.engine import Provider
 from runtime.errors import ConfigError
@@ -140,6 +140,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"{users[topic]} and {name} are both {topic!r}: they must differ")
             users[topic] = name
         return self
+
+    @property
+    def aspect(self) -> Aspect | None:
+        """Of the covers' crops; None where the operator leaves it open, so that it asks for no engine of covers."""
+        return parse_aspect(self.cover_aspect) if "cover_aspect" in self.model_fields_set else None
 
     @property
     def kafka_options(self) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import ConfigError
 from runtime.opencv import cv2
+from runtime.pictures import write_bytes
 
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -84,8 +84,4 @@ def write_png(sheet: Pixels, path: Path) -> None:
         ConfigError: the file cannot be written.
     """
     _, encoded = cv2.imencode(".png", np.ascontiguousarray(sheet[:, :, ::-1]))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded.tobytes())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot write the contact sheet: {error.strerror}") from error
+    write_bytes(path, encoded.tobytes(), "contact sheet")

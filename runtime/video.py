@@ -1,6 +1,7 @@
 """Frames of a video file, taken evenly."""
 
 import itertools
+import math
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +61,10 @@ class Video:
             return last > before
 
         return self._read(begins)
+
+    def samples(self, every_s: float) -> int | None:
+        """About how many frames ``sample`` gives; None where the container does not count them."""
+        return min(self.count, math.ceil(self.count / self.fps / every_s)) or None
 
     def frames(self, numbers: Collection[int]) -> Iterator[VideoFrame]:
         """Those frames, in the video's order. It is read from its beginning: not every codec can be sought exactly.

@@ -1,9 +1,11 @@
 """``python -m runtime.assess``: pictures to documents, masks and covers, with a real engine."""
 
+import io
 import json
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,23 @@ import jsonschema
 import numpy as np
 import pytest
 import simplejpeg
+from rich.console import Console
 
 from runtime import assess
+from runtime.aspect import WIDE
+from runtime.assess_covers import Wish, assess_covers
+from runtime.cover import Cover
+from runtime.cover_crop import Box
+from runtime.cover_files import write_covers
+from runtime.cover_sheet import MAX_CARDS
+from runtime.covers import Candidate, Choice, Source
 from runtime.decision import load_schema
+from runtime.decode import MAX_PIXELS
+from runtime.errors import ConfigError
+from runtime.judging import MAX_BATCH
+from runtime.manifest import Input, Resize
+from runtime.pictures import find_pictures
+from runtime.pipeline import Pipeline, open_pipeline
 from runtime.video import Video
 from tests.command import run
 from tests.cover_engine import make_cover_engine, painted
@@ -23,6 +39,8 @@ from tests.film import write_film
 from tests.pictures import jpeg, png, with_exif
 
 Assess = Callable[..., int]
+SQUARE = Input(name="frames", height=100, width=100, resize=Resize(fit="pad"))
+"""Another view than the cover engine's: a map read by it would lie elsewhere."""
 BLUE, WHITE, GREEN = (0, 120, 255), (0, 255, 255), (0, 255, 60)
 
 
@@ -31,7 +49,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of engines: cover, clarity, saliency and utility."""
     folder = tmp_path_factory.mktemp("engines")
     make_cover_engine(folder / "cover.onnx")
-    make_cover_engine(folder / "clarity.onnx", "clarity", name="clarity")
+    make_cover_engine(folder / "clarity.onnx", "clarity", name="clarity", spec=SQUARE)
     make_cover_engine(folder / "saliency.onnx", "saliency", name="saliency")
     make_engine(folder / "utility.onnx")
     return folder
@@ -75,17 +93,21 @@ def test_one_document_a_picture_and_nothing_else(engines: Path, photos: Path) ->
 
 
 def test_heads_of_two_engines_make_one_cover(engines: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Clarity of one and saliency of another, beside a utility: the cover is that of the engine that has both."""
+    """Clarity of one and saliency of another, beside a utility: places are those of the engine that has both."""
     flags = ["--json", str(photos / "b.png")]
     apart = [
-        part for name in ("utility", "clarity", "saliency") for part in ("--engine", str(engines / f"{name}.onnx"))
+        part for name in ("clarity", "utility", "saliency") for part in ("--engine", str(engines / f"{name}.onnx"))
     ]
 
     assert assess.main([*apart, *flags]) == 0
     [several] = documents(capsys.readouterr().out)
     assert assess.main(["--engine", str(engines / "cover.onnx"), *flags]) == 0
     [one] = documents(capsys.readouterr().out)
-    assert several["cover"] == one["cover"]
+    places = ("object_proportion", "box", "centre", "crop", "aspect")
+    assert [several["cover"][place] for place in places] == [one["cover"][place] for place in places]
+    of_clarity = [(each["cover"]["clarity"] - 1) / each["cover"]["score"] for each in (several, one)]
+    assert of_clarity[0] == pytest.approx(of_clarity[1])
+    assert several["cover"]["clarity"] != one["cover"]["clarity"]  # the padding is grey
     assert several["utility"]["score"] > 0
 
 
@@ -105,6 +127,21 @@ def test_thresholds_of_covers(engines: Path, photos: Path, capsys: pytest.Captur
     assert assess.main([*flags, str(photos)]) == 0
     reasons = [one["reasons"] for one in documents(capsys.readouterr().out) if "reasons" in one]
     assert reasons == [["clarity-below-threshold"], [], ["clarity-below-threshold", "cover-below-threshold"]]
+
+
+def test_a_decision_holds_the_thresholds_of_its_cover(
+    engines: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside each score the least that was asked for; nothing where nothing was; as the schema says."""
+    flags = ["--engine", str(engines / "cover.onnx"), "--json"]
+    fields = []
+    for own in ([], ["--min-cover", "0.3"], ["--min-clarity", "6", "--min-cover", "0"]):
+        assert assess.main([*flags, *own, str(photos / "b.png")]) == 0
+        [one] = documents(capsys.readouterr().out)
+        jsonschema.validate(one, load_schema())
+        fields.append({name: value for name, value in one["cover"].items() if name.startswith("min_")})
+
+    assert fields == [{}, {"min_score": 0.3}, {"min_score": 0.0, "min_clarity": 6.0}]
 
 
 def test_a_crop_has_the_aspect_that_is_asked_for(
@@ -163,14 +200,163 @@ def test_masks_of_one_name(engines: Path, photos: Path, tmp_path: Path, capsys: 
     assert not (tmp_path / "masks").exists()
 
 
-def test_a_mask_never_replaces_a_picture(engines: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Masks into the pictures' own folder: refused where a picture has the mask's name."""
-    before = (photos / "b.png").read_bytes()
+@pytest.mark.parametrize("paths", [["."], ["a.jpg"], ["below"], ["below/c.jpg"], ["../photos/./below/.."]])
+def test_a_mask_never_replaces_a_picture(
+    paths: list[str], engines: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Masks into a folder that is the pictures', or holds it: refused, also for pictures that are not assessed."""
+    (photos / "a.png").write_bytes(b"of another camera")
+    before = {path: path.read_bytes() for path in photos.rglob("*.*")}
     flags = ["--engine", str(engines / "cover.onnx"), "--masks", str(photos)]
 
-    assert assess.main([*flags, str(photos)]) == 2
-    assert re.search(r"would replace the picture .*b\.png", capsys.readouterr().err)
-    assert (photos / "b.png").read_bytes() == before
+    assert assess.main([*flags, *(str(photos / path) for path in paths)]) == 2
+    assert re.search(r"--masks .*photos: the picture .* lies there.*a folder for masks alone", capsys.readouterr().err)
+    assert {path: path.read_bytes() for path in photos.rglob("*.*")} == before
+
+
+def test_masks_again(engines: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Below the searched folder, twice: the second run assesses no mask, writes the same again, and says so."""
+    masks = photos / "masks"
+    flags = ["--engine", str(engines / "cover.onnx"), "--json", "--masks", str(masks), str(photos)]
+
+    assert assess.main(flags) == 0
+    first = capsys.readouterr()
+    written = {path: path.read_bytes() for path in masks.rglob("*.png")}
+    assert assess.main(flags) == 0
+    again = capsys.readouterr()
+
+    assert again.out == first.out
+    assert "left out" not in first.err
+    assert f"left out: 3 in {masks}, where the results go" in again.err
+    assert {path: path.read_bytes() for path in masks.rglob("*.png")} == written
+
+
+def test_nothing_but_results(engines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that holds an earlier run's masks alone holds no picture: an error, not an empty table."""
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "a.png").write_bytes(png(painted(16, 9, None)))
+    flags = ["--engine", str(engines / "cover.onnx"), "--masks", str(tmp_path / "masks")]
+
+    assert assess.main([*flags, str(tmp_path)]) == 2
+    assert re.search(r"no picture in this folder but those in .*masks", capsys.readouterr().err)
+
+
+def test_a_picture_given_twice(engines: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By itself and in its folder, under another name of its path: judged once, and told."""
+    twice = [str(photos / "below" / ".." / "a.jpg"), str(photos)]
+    flags = ["--engine", str(engines / "cover.onnx"), "--json"]
+
+    for own in (["--masks", str(tmp_path / "masks")], ["--covers", "9", "--output", str(tmp_path / "covers")]):
+        assert assess.main([*flags, *own, *twice]) == 0
+        said = capsys.readouterr()
+        files = [Path(one["source"]["file"]).name for one in documents(said.out)]
+        assert sorted(set(files)) == sorted(files)
+        assert "a.jpg" in files
+        assert "left out: 1 given or found twice" in said.err
+
+
+def test_covers_again(engines: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Into a folder below the searched one, twice: the covers of the first run do not stand for election."""
+    output = photos / "covers"
+    flags = ["--engine", str(engines / "cover.onnx"), "--json", "--covers", "9", "--output", str(output), str(photos)]
+
+    assert assess.main(flags) == 0
+    first = capsys.readouterr()
+    assert assess.main(flags) == 0
+    again = capsys.readouterr()
+
+    assert again.out == first.out
+    assert f"left out: 4 in {output}, where the results go" in again.err
+
+
+@pytest.mark.parametrize("paths", [["."], ["a.jpg"], ["below/..", "below"]])
+def test_covers_among_the_pictures(
+    paths: list[str], engines: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An output that is a folder of the pictures: refused before any work, as a cover may have a picture's name."""
+    before = sorted(photos.rglob("*"))
+    flags = ["--engine", str(engines / "cover.onnx"), "--covers", "1", "--output", str(photos)]
+
+    assert assess.main([*flags, *(str(photos / path) for path in paths)]) == 2
+    assert re.search(r"--output .*photos: the covers would lie among the pictures", capsys.readouterr().err)
+    assert sorted(photos.rglob("*")) == before
+
+
+def test_videos_of_a_folder(engines: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --covers a folder's videos are taken, too; without, it is searched for pictures alone."""
+    write_film(photos / "below" / "film.avi", [painted(320, 180, (40, 40, 120, 120), WHITE)] * 5, 10)
+    flags = ["--engine", str(engines / "cover.onnx"), "--json", str(photos)]
+
+    assert assess.main([*flags, "--covers", "9", "--output", str(tmp_path / "covers")]) == 0
+    files = [Path(one["source"]["file"]).name for one in documents(capsys.readouterr().out)]
+    assert sorted(files) == ["a.jpg", "b.png", "c.jpg", "film.avi"]
+    assert assess.main(flags) == 0
+    files = [Path(one["source"]["file"]).name for one in documents(capsys.readouterr().out)]
+    assert files == ["a.jpg", "b.png", "c.jpg", "d.jpg"]
+
+
+def test_names_that_look_like_markup(
+    engines: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A path is printed as it is, whatever rich reads into it."""
+    odd = tmp_path / "[red]a[" / "b]"
+    flags = ["--engine", str(engines / "cover.onnx"), "--json", str(photos)]
+
+    assert assess.main([*flags, "--contact-sheet", str(odd / "sheet.png")]) == 0
+    assert f"contact sheet: {odd / 'sheet.png'}" in capsys.readouterr().err
+    assert assess.main([*flags, "--covers", "1", "--output", str(odd)]) == 0
+    assert f"covers: {odd}; contact sheet: {odd / 'covers.png'}" in capsys.readouterr().err
+
+
+def wish_of(output: Path, count: int = 1) -> Wish:
+    return Wish(count, output, output / "covers.png", None, MAX_PIXELS, json=True)
+
+
+def test_covers_show_how_far_they_are(engines: Path, photos: Path, tmp_path: Path) -> None:
+    """On a terminal, out of the pictures and the frames that a video is expected to give."""
+    film = write_film(tmp_path / "film.avi", [painted(320, 180, None)] * 25, 10)
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=200)
+    pictures = find_pictures([photos / "a.jpg", photos / "b.png", film]).found
+
+    with closing(opened(engines)) as pipeline:
+        assess_covers(pictures, pipeline, wish_of(tmp_path / "covers"), terminal)
+
+    assert isinstance(terminal.file, io.StringIO)
+    assert "assess" in terminal.file.getvalue()
+    assert "100%" in terminal.file.getvalue()
+
+
+def opened(engines: Path) -> Pipeline:
+    sizes: dict[str, Any] = {"threads": 1, "max_batch": MAX_BATCH, "in_flight": 2, "max_pixels": MAX_PIXELS}
+    return open_pipeline([engines / "cover.onnx"], provider="cpu", **sizes)
+
+
+def test_a_picture_that_changes_meanwhile(photos: Path, tmp_path: Path) -> None:
+    """Of another size when its cover is cut: an error, not a crop of the wrong place."""
+    source = Source(photos / "b.png")
+    cover = Cover(5.0, 0.5, 0.1, None, None, Box(0, 0, 1, 1), WIDE)
+    choice = Choice(Candidate(source, 1280, 721, cover, np.zeros((8, 8, 3), np.float32)), distinct=True)
+
+    with pytest.raises(ConfigError, match=r"b\.png: changed while it was assessed: from 1280 x 721 pixels to 1280 x 7"):
+        write_covers([choice], tmp_path / "covers", MAX_PIXELS)
+    assert not (tmp_path / "covers").exists()
+
+
+def test_cards_of_what_the_sheet_shows(photos: Path, tmp_path: Path) -> None:
+    """Every cover is written; in memory there are no more cards than the sheet has room for, the best ones'."""
+    cover = Cover(5.0, 0.5, 0.1, None, None, Box(0, 0, 1, 1), WIDE)
+    content = np.zeros((8, 8, 3), np.float32)
+    choices = []
+    for rank in range(MAX_CARDS + 3):
+        path = photos / "many" / f"{rank}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(jpeg(painted(16, 9, None)))
+        choices.append(Choice(Candidate(Source(path), 16, 9, cover, content), distinct=True))
+
+    cards = write_covers(choices, tmp_path / "covers", MAX_PIXELS)
+
+    assert [card.title for card in cards] == [f"{rank}.jpg" for rank in range(MAX_CARDS)]
+    assert len(list((tmp_path / "covers").iterdir())) == MAX_CARDS + 3
 
 
 def test_covers_of_a_folder(engines: Path, photos: Path, tmp_path: Path) -> None:
@@ -266,6 +452,10 @@ def test_dropped_pictures_are_no_covers(
         (["--output", "o", "--engine", "cover.onnx"], r"--output o: belongs to --covers"),
         (["--every-s", "1", "--engine", "cover.onnx"], r"--every-s 1.0: belongs to --covers"),
         (["--covers", "1", "--min-clarity", "10", "--engine", "cover.onnx"], r"--covers 1: nothing to choose from"),
+        (["--covers", "1", "--every-s", "2", "--engine", "cover.onnx"], r"--every-s 2: there is no video among"),
+        (["--aspect", "16:9", "--engine", "clarity.onnx"], r"the aspect 16:9 .*'saliency'; they have \['clarity'\]"),
+        (["--min-clarity", "nan", "--engine", "cover.onnx"], r"--min-clarity nan: a number from 1 to 10 is due"),
+        (["--min-cover", "7", "--engine", "cover.onnx"], r"--min-cover 7.0: a number from 0 to 1 is due"),
         (["--min-cover", "0.5", "--engine", "utility.onnx"], r"--min-cover 0.5: no engine given has a head 'clarity'"),
     ],
 )

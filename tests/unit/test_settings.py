@@ -36,6 +36,14 @@ def toml(tmp_path: Path) -> Toml:
     return write
 
 
+def test_an_aspect_that_nobody_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default asks for no engine that makes covers; said, it does, also where it is the same."""
+    assert load_settings(["--engine", "any.onnx"]).aspect is None
+    assert load_settings(["--engine", "any.onnx", "--cover-aspect", "16:9"]).aspect == (16, 9)
+    monkeypatch.setenv("FRAMEGATE_COVER_ASPECT", "1:1")
+    assert load_settings(["--engine", "any.onnx"]).aspect == (1, 1)
+
+
 def test_flags_then_environment_then_file_then_defaults(toml: Toml, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each source wins over the next one, setting by setting."""
     path = toml('engine = "file.onnx"\ngroup = "file"\noutput_topic = "file"\nmax_batch = 3\n')
