@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from training.data.mask import IGNORE
 from training.metrics.correlation import lcc
 from training.metrics.saliency import SaliencySum, saliency_errors
 from training.metrics.segmentation import (
-    IGNORE,
     at_label_size,
     confusion,
     foreground_iou,

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import ConfigError
+from runtime.manifest import head_threshold
 from tests.training.small_labels import PHOTOS, small_labels
 from training import allocator, commit
 from training.__main__ import main
@@ -143,7 +144,7 @@ def test_equal_commands_write_equal_checkpoints_that_serve(tmp_path: Path) -> No
     assert digest in checkpoint.description.provenance.data
     assert all(commit in checkpoint.description.provenance.data for commit in record["commits"])
     assert str(tmp_path) not in checkpoint.description.model_dump_json()
-    assert checkpoint.description.heads[0].threshold == 0.25
+    assert head_threshold(checkpoint.description.heads[0]) == 0.25
     assert "--threshold 0.25" in checkpoint.description.provenance.command
     with torch.inference_mode():
         scores = checkpoint.network(torch.rand(2, 3, 224, 224) * 255)["utility"]
