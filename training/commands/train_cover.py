@@ -36,7 +36,8 @@ def add(tasks: Commands) -> None:
         "--weights",
         default="imagenet",
         metavar="WEIGHTS",
-        help="of the encoder: imagenet (published ones), none (random), or their file (%(default)s)",
+        help="of the encoder: imagenet (published ones), none (random), or their file; of light also the STEM of its "
+        "own checkpoint, to go on from (%(default)s)",
     )
     parser.add_argument("--tasks", nargs="+", choices=BOTH, default=list(BOTH), help="one alone: a baseline (both)")
     parser.add_argument(
@@ -141,7 +142,7 @@ def _asked(
         "strategy": options.strategy,
         "first_stage": _digest(options.first_stage),
         "weights": weights.name,
-        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None,
+        "weights_sha256": _weights_digest(options.weights),
         "set": {one.name: {"digest": one.digest, "share": share} for one, share in zip(sets, shares, strict=True)},
         "recipe": recipe.model_dump(),
         "steps": plan.steps,
@@ -153,12 +154,32 @@ def _asked(
     }
 
 
+def _weights_digest(weights: str) -> str | None:
+    """Of a file, or of a checkpoint's; None for a name."""
+    path = Path(weights)
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return None if weights in ("imagenet", "none") else _digest(path)
+
+
 def _digest(stem: Path | None) -> str | None:
     if stem is None:
         return None
     from training.checkpoint import WEIGHTS, checkpoint_file
 
     return hashlib.sha256(checkpoint_file(stem, WEIGHTS).read_bytes()).hexdigest()
+
+
+def _begun_with(weights: str) -> str:
+    """What the data of a run say of where it began, where that was not ImageNet's weights."""
+    from training.checkpoint import load_checkpoint
+
+    if weights == "none":
+        return "; WARNING: begun with random weights, not ImageNet's"
+    if weights == "imagenet" or Path(weights).is_file():
+        return ""
+    before = load_checkpoint(Path(weights)).description.provenance
+    return f"; begun with {Path(weights).name} (sha256:{_weights_digest(weights)}), which learned from: {before.data}"
 
 
 def _save(
@@ -171,9 +192,9 @@ def _save(
 ) -> None:
     from runtime.manifest import Provenance
     from training.checkpoint import Checkpoint, Description, save_checkpoint
-    from training.cover.networks import LICENCES, NONE
+    from training.cover.networks import LICENCES
 
-    begun = "; WARNING: begun with random weights, not ImageNet's" if options.weights == NONE else ""
+    begun = _begun_with(options.weights)
     code = f"; code {', '.join(commits)}" if commits else ""
     learned = ", ".join(
         f"{one.name}{' (proxy)' if one.header.proxy else ''} {one.digest} x {share:g}"

@@ -1,21 +1,22 @@
 """The cover networks by name: how each is made, what it is shown, and what a checkpoint says of it."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from runtime.errors import ConfigError
 from runtime.manifest import ClarityHead, Head, Input, Patches, Resize, SaliencyHead
+from training.checkpoint import load_checkpoint
 from training.cover.recipes import ENCODERS, LIGHT, OF_ENCODERS, OF_LIGHT, CoverRecipe
 from training.cover.views import CropViews, ServedViews, Views
 from training.models.clarity import OUTPUT as CLARITY
 from training.models.cover_deeplab import TASKS, cover_deeplab, load_imagenet_encoder
-from training.models.cover_light import MAP_PX, PATCH_PX, SIDE_PX, cover_light, freeze, load_imagenet_trunk
+from training.models.cover_light import HEIGHT_PX, PATCH_PX, WIDTH_PX, cover_light, freeze, load_imagenet_trunk
 from training.models.mask_decoder import OUTPUT as SALIENCY
 
 IMAGENET, NONE = "imagenet", "none"
@@ -57,7 +58,8 @@ def make_network(name: str, recipe: CoverRecipe, tasks: Sequence[str], weights: 
         name: one of ``recipes.NETWORKS``.
         recipe: its width and what it sees.
         tasks: of ``TASKS``; ``light`` has both.
-        weights: ``imagenet``, ``none``, or a file of its encoder's.
+        weights: ``imagenet``, ``none``, a file of its encoder's, or for ``light`` the stem of a checkpoint to go on
+            from.
         seed: of the random weights.
 
     Raises:
@@ -85,33 +87,50 @@ def _require_read(name: str, recipe: CoverRecipe) -> None:
 def _light(recipe: CoverRecipe, tasks: Sequence[str], weights: str) -> Made:
     if set(tasks) != set(TASKS):
         raise ConfigError(f"--tasks {' '.join(tasks)}: the network {LIGHT} has both; take one of {', '.join(ENCODERS)}")
-    if weights not in (IMAGENET, NONE):
-        raise ConfigError(f"--weights {weights}: EfficientNet-Lite0 has those of its package, or none")
     arguments: dict[str, Any] = {"dropout": recipe.dropout}
     network = cover_light(**arguments)
     if weights == IMAGENET:
         load_imagenet_trunk(network)
+    elif weights != NONE:
+        network.load_state_dict(_trained_light(Path(weights)), strict=True)
+    if weights != NONE:
         freeze(network, recipe.frozen_stages)  # random weights have nothing to keep
     inputs = light_inputs()
     seen = (inputs[0], inputs[1].model_copy(update={"patches": TRAINING_GRID}))
-    size = (MAP_PX, MAP_PX)
+    size = (HEIGHT_PX // 2, WIDTH_PX // 2)
     return Made(
         network=network,
         architecture="cover-light",
         arguments=arguments,
         inputs=inputs,
         heads=(ClarityHead(output=CLARITY), SaliencyHead(output=SALIENCY, height=size[0], width=size[1])),
-        dynamic_size=False,
+        dynamic_size=True,
         views=ServedViews(seen, size, recipe),
         whole_views=ServedViews(inputs, size, recipe),
     )
+
+
+def _trained_light(stem: Path) -> Mapping[str, Tensor]:
+    """The weights of a checkpoint of ``light``.
+
+    Raises:
+        ConfigError: it cannot be read, or is another network's.
+    """
+    checkpoint = load_checkpoint(stem)
+    if checkpoint.description.architecture != "cover-light":
+        raise ConfigError(
+            f"--weights {stem}: a checkpoint of {checkpoint.description.architecture}; the network {LIGHT} begins with "
+            "imagenet, none, or a checkpoint of its own"
+        )
+    weights: Mapping[str, Tensor] = checkpoint.network.state_dict()
+    return weights
 
 
 def light_inputs() -> tuple[Input, Input]:
     """What ``light`` is served: the whole picture, and patches of it."""
     resize = Resize(scaled_decode=True)
     return (
-        Input(name="frames", height=SIDE_PX, width=SIDE_PX, resize=resize),
+        Input(name="frames", height=HEIGHT_PX, width=WIDTH_PX, resize=resize),
         Input(name="patches", height=PATCH_PX, width=PATCH_PX, resize=resize, patches=GRID),
     )
 

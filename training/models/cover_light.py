@@ -22,9 +22,8 @@ from training.models.mask_decoder import OUTPUT as SALIENCY
 from training.models.mask_decoder import MaskDecoder
 from training.models.patches import PatchBranch
 
-SIDE_PX = 256
-MAP_PX = 128
-"""Side of the saliency map."""
+HEIGHT_PX, WIDTH_PX = 224, 320
+"""What is served: of the shape that most cameras' frames have about, so that no side is squeezed much."""
 PATCH_PX = 64
 LOW, MIDDLE, LAST = 1, 4, 6
 """Stages of the trunk whose maps are read: at 1/4, 1/16 and 1/32."""
