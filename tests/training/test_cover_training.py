@@ -53,6 +53,10 @@ def train(data: Path, output: Path, *options: str) -> int:
     return main([*words, *options])
 
 
+def digest(stem: Path) -> str:
+    return hashlib.sha256(stem.with_name(f"{stem.name}.safetensors").read_bytes()).hexdigest()
+
+
 def table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
 
@@ -103,7 +107,7 @@ def test_training_sees_a_picture_as_serving_does(folder: Path) -> None:
     """The view of a whole picture is, to the bit, what the runtime's preprocessing makes of it."""
     samples = CoverSet.load(folder)
     picture = samples.read(samples.samples[3])
-    view = ServedViews(light_inputs(), (128, 128), RECIPES["light"]).view(picture.pixels, picture.mask)
+    view = ServedViews(light_inputs(), (112, 160), RECIPES["light"]).view(picture.pixels, picture.mask)
     for spec, seen in zip(light_inputs(), view.inputs, strict=True):
         slot = Preprocessor(spec).batch(1)[0]
         Preprocessor(spec).fill(picture.pixels, slot)
@@ -117,7 +121,7 @@ def test_windows_keep_the_object_and_the_pixels_as_they_are() -> None:
     mask = np.zeros((90, 120), np.uint8)
     mask[20:40, 80:110] = 1
     picture = CoverPicture(np.zeros((90, 120, 3), np.uint8), mask)
-    views, rng = ServedViews(light_inputs(), (128, 128), RECIPES["light"]), np.random.default_rng(0)
+    views, rng = ServedViews(light_inputs(), (112, 160), RECIPES["light"]), np.random.default_rng(0)
     boxes = [views.window(picture, rng) for _ in range(200)]
     for box in boxes:
         assert box.top >= 0
@@ -226,10 +230,7 @@ def test_a_stopped_run_comes_to_the_same_bytes(tmp_path: Path, folder: Path) -> 
         assert train(folder, tmp_path / "parts", *options) == 130
     assert train(folder, tmp_path / "parts", *options) == 2
     assert train(folder, tmp_path / "parts", *options, "--resume") == 0
-    digests = [
-        hashlib.sha256((tmp_path / name / "cover.safetensors").read_bytes()).hexdigest() for name in ("whole", "parts")
-    ]
-    assert digests[0] == digests[1]
+    assert digest(tmp_path / "whole" / "cover") == digest(tmp_path / "parts" / "cover")
 
 
 def test_multi_stage_changes_the_clarity_branch_alone(tmp_path: Path, folder: Path) -> None:
@@ -246,12 +247,32 @@ def test_multi_stage_changes_the_clarity_branch_alone(tmp_path: Path, folder: Pa
     assert len(asked["first_stage"]) == 64
 
 
+def test_a_fit_goes_on_from_a_checkpoint_of_its_own(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It begins with those weights, and its data say where it began; another network's checkpoint is refused."""
+    short = ("--steps", "1", "--set", "batch_size=2", "learning_rate=1e-9")
+    assert train(folder, tmp_path / "first", *short) == 0
+    before = str(tmp_path / "first" / "cover")
+    assert train(folder, tmp_path / "second", *short, "--weights", before, "--seed", "5") == 0
+    first, second = (load_checkpoint(tmp_path / name / "cover") for name in ("first", "second"))
+    for name, value in first.network.trunk.state_dict().items():
+        torch.testing.assert_close(second.network.trunk.state_dict()[name], value, rtol=0, atol=1e-6)
+    assert f"begun with cover (sha256:{digest(Path(before))})" in second.description.provenance.data
+    assert first.description.provenance.data.split(";")[0] in second.description.provenance.data
+    assert "begun with" not in first.description.provenance.data
+
+    assert train(folder, tmp_path / "deep", *DEEPLAB, "--weights", "none", "--steps", "1") == 0
+    assert train(folder, tmp_path / "third", "--weights", str(tmp_path / "deep" / "cover")) == 2
+    assert "a checkpoint of cover-deeplab" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (("--tasks", "clarity"), "the network light has both"),
         (("--strategy", "multi-stage"), "go together"),
-        (("--weights", "some.pth"), "has those of its package"),
+        (("--weights", "some"), "some.json: No such file"),
         ((*DEEPLAB, "--set", "frozen_stages=2"), "frozen_stages: the network efficientnet-lite0 has no such thing"),
         (("--set", "width=64", "crop_px=225"), "crop_px, width: the network light has no such thing"),
         (("--recipe", "huge"), "there are paper, small, light"),
