@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from training.commands.arguments import Commands, frame_size, natural, positive, share
+from training.commands.progress import progress_bar
 from training.data.layout_names import LAYOUTS
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def build_cover(options: argparse.Namespace) -> None:
         written=options.write_pictures,
         without=tuple(options.without),
     )
-    with _progress() as progress:
+    with progress_bar(Console(stderr=True)) as progress:
         made = build(options.output, plan, _Bar(progress), workers=options.workers)
     _tell(options.output, made)
 
@@ -148,7 +149,7 @@ def build_composed(options: argparse.Namespace) -> None:
         test_share=options.test_share,
         encoding=options.encoding,
     )
-    with _progress() as progress:
+    with progress_bar(Console(stderr=True)) as progress:
         shares = compose_set(options.output, asked, _Bar(progress), workers=options.workers)
     print(
         f"{options.output}: {len(shares)} frames, {asked.sides().count('test')} of them for the test; subjects cover "
@@ -166,18 +167,6 @@ def _tell(folder: Path, made: "CoverSet") -> None:
     for name, why in header.left_out.items():
         print(f"left out: {name}: {why}")
     print(f"digest {made.digest}")
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
 
 
 class _Bar:

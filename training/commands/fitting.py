@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from training.run_record import RunRecord
-    from training.trainer import Trainer
+    from training.trainer import Plan, Trainer
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 KEPT_NAMES = ("run", "snapshot")
@@ -116,6 +116,20 @@ def require_device(name: str) -> None:
         ) from error
 
 
+def plan_of(options: argparse.Namespace, epochs: float, epoch_steps: int) -> "Plan":
+    """How long the run is, and when it does what: the options', or what the recipe's epochs come to."""
+    from training.trainer import Plan
+
+    return Plan(
+        steps=options.steps or max(1, round(epochs * epoch_steps)),
+        validate_every=options.validate_every or epoch_steps,
+        snapshot_every=options.snapshot_every,
+        seed=options.seed,
+        workers=options.threads,
+        device=options.device,
+    )
+
+
 @contextlib.contextmanager
 def recorded(options: argparse.Namespace, asked: dict[str, Any]) -> "Iterator[RunRecord]":
     """The folder's only run, on its record."""
@@ -129,25 +143,11 @@ def recorded(options: argparse.Namespace, asked: dict[str, Any]) -> "Iterator[Ru
 def fit(trainer: "Trainer", steps: int, folder: Path) -> "tuple[nn.Module, dict[str, float]]":
     """Do the steps with a progress bar, and draw the curves; returns the network and the last validation's measures."""
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
+    from training.commands.progress import progress_bar
     from training.progress_log import VALIDATIONS, ProgressLog, last_row
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with progress_bar(Console(stderr=True), transient=False) as progress:
         bar = progress.add_task("steps", total=steps)
         trained = trainer.fit(watch=lambda done: progress.update(bar, completed=done))
     measures = last_row(folder, VALIDATIONS)

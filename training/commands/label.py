@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from runtime.errors import ConfigError
 from training.commands.arguments import Commands, positive, share
+from training.commands.progress import progress_bar
 from training.damage.kinds import KINDS
 from training.damage.plan import PAPER, Plan
 from training.data.coco import read_coco
@@ -119,14 +120,7 @@ def run(options: argparse.Namespace) -> None:
     networks = [open_network(one, options.weights, threads=options.threads) for one in descriptions]
     header = _header(options, str(plan), pictures, networks)
     console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    with progress_bar(console) as progress:
         labels = label(options.output, Run(header, pictures, plan, networks, _Bar(progress, console), options.workers))
     _tell(options.output, labels)
 

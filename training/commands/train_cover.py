@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     from training.cover.networks import make_network, with_clarity
     from training.cover.training import CoverTask, training_parts
     from training.cover.validation import Validation, held_out
-    from training.trainer import Plan, Trainer
+    from training.trainer import Trainer
 
     fitting.begin(options)
     options.recipe = options.recipe or (LIGHT if options.network == LIGHT else "paper")
@@ -77,14 +77,7 @@ def run(options: argparse.Namespace) -> None:
     parts = training_parts(sets, shares)
     taught = ["clarity"] if options.strategy == "multi-stage" else options.tasks
     task = CoverTask(parts, validation, made.views, taught, recipe, seed=options.seed, device=options.device)
-    plan = Plan(
-        steps=options.steps or max(1, round(recipe.epochs * task.epoch_steps)),
-        validate_every=options.validate_every or task.epoch_steps,
-        snapshot_every=options.snapshot_every,
-        seed=options.seed,
-        workers=options.threads,
-        device=options.device,
-    )
+    plan = fitting.plan_of(options, recipe.epochs, task.epoch_steps)
     with fitting.recorded(options, _asked(options, recipe, sets, shares, plan)) as record:
         trainer = Trainer(made.network, task, recipe, plan, options.output)
         print(

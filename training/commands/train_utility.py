@@ -53,7 +53,7 @@ def _add_labellers(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from training.trainer import Plan, Trainer
+    from training.trainer import Trainer
     from training.utility.label_set import LabelSet
     from training.utility.training import UtilityTask, make_network
 
@@ -73,15 +73,8 @@ def run(options: argparse.Namespace) -> None:
         device=options.device,
         start=network,
     )
-    steps = options.steps or max(1, round(recipe.epochs * task.epoch_steps))
-    plan = Plan(
-        steps=steps,
-        validate_every=options.validate_every or task.epoch_steps,
-        snapshot_every=options.snapshot_every,
-        seed=options.seed,
-        workers=options.threads,
-        device=options.device,
-    )
+    plan = fitting.plan_of(options, recipe.epochs, task.epoch_steps)
+    steps = plan.steps
     with fitting.recorded(options, _asked(options, recipe, labels, labellers, plan)) as record:
         trainer = Trainer(network, task, recipe, plan, options.output)
         print(

@@ -23,6 +23,7 @@ from training.cover.selection import Selection
 from training.cover.tables import MEASURES, Trained
 from training.cover.timing import Cost
 from training.files import write_whole
+from training.finite import finite
 from training.metrics.segmentation import image_ious, predicted_proportions, true_proportions
 
 JSON, MARKDOWN = "REPORT.json", "REPORT.md"
@@ -72,7 +73,7 @@ def write_report(folder: Path, report: Report, markdown: str) -> None:
     """
     for one in report.judged:
         write_whole(folder / file_name(one.gate.name, ".csv"), samples_csv(report.selection, one.answers))
-    text = json.dumps(_finite(as_json(report)), indent=1, allow_nan=False)
+    text = json.dumps(finite(as_json(report)), indent=1, allow_nan=False)
     write_whole(folder / JSON, text.encode() + b"\n")
     write_whole(folder / MARKDOWN, markdown.encode())
 
@@ -182,13 +183,3 @@ def _gate_json(one: Judged) -> dict[str, Any]:
         "cost": dataclasses.asdict(one.cost) if one.cost else None,
         "panels": one.panels,
     }
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return value

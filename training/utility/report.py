@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from training.files import write_whole
+from training.finite import finite
 from training.utility.evaluation import Row, Scoring
 from training.utility.filtering import Filtered
 from training.utility.gate import Gate
@@ -45,7 +45,7 @@ def write_report(folder: Path, report: Report, markdown: Iterable[str]) -> None:
     Raises:
         OSError: they cannot be written.
     """
-    text = json.dumps(_finite(as_json(report)), indent=1, allow_nan=False)
+    text = json.dumps(finite(as_json(report)), indent=1, allow_nan=False)
     write_whole(folder / JSON, text.encode() + b"\n")
     write_whole(folder / MARKDOWN, "\n".join(markdown).encode() + b"\n")
 
@@ -88,13 +88,3 @@ def as_json(report: Report) -> dict[str, Any]:
         "filtered": [dataclasses.asdict(row) for row in report.filtered],
         "curves": report.curves,
     }
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return value
