@@ -14,6 +14,7 @@ from runtime.decision import load_schema
 from runtime.errors import Reason
 from tests import pictures as made
 from tests.audit import read_topic
+from tests.command import ROOT
 from tests.cover_engine import make_cover_engine, painted
 from tests.gateway_process import STOPPED
 from tests.route import DELIVERIES, Route, good_frames, mixed_frames, pictures
@@ -146,6 +147,26 @@ def test_a_cover_engine_beside_the_utility_engine(route: Routes, engine: Path, t
     assert (first["verdict"], first["reasons"]) == ("keep", [])
     assert second["reasons"] == ["utility-below-threshold", "cover-below-threshold"]
     assert len(here.audit().dead_letters) == 1
+
+
+def test_the_shipped_engines_beside_each_other(route: Routes) -> None:
+    """Utility and cover, as the README serves them: every photograph gets both, and the order of each camera stays."""
+    here = route(partitions=2)
+    photos = sorted((ROOT / "demo" / "photos").glob("*.jpg"))
+    here.publish([(f"cam-{number % 3}".encode(), path.read_bytes()) for number, path in enumerate(photos)])
+    flags = ("--engine", str(ROOT / "models/utility.onnx"), "--engine", str(ROOT / "models/cover.onnx"))
+    here.drain("at-least-once", *flags)
+
+    account = here.audit()
+    account.require_complete()
+    account.require_order()
+    assert len(account.decisions) == len(photos)
+    for decision in account.decisions.values():
+        jsonschema.validate(decision, load_schema())
+        assert decision["verdict"] == "keep"
+        assert decision["utility"]["score"] > 0.3
+        assert 1 <= decision["cover"]["clarity"] <= 10
+        assert {"score", "object_proportion", "crop"} <= decision["cover"].keys()
 
 
 def test_metrics_count_every_frame_once(route: Routes) -> None:
