@@ -109,8 +109,8 @@ def load_encoder(encoder: Encoder, name: str, path: Path | None) -> None:
 
 
 def _own_name(published: str) -> str:
-    """Timm's Xception gives its maps from a module that calls ``blocks.0`` ``blocks_0``."""
-    return re.sub(r"^blocks\.(\d+)", r"blocks_\1", published)
+    """Timm's Xception gives its maps from a module that calls ``blocks.0`` ``blocks_0``, and ``stem.0`` ``stem_0``."""
+    return re.sub(r"^(stem|blocks)\.(\d+)", r"\1_\2", published)
 
 
 def _pixel_scale(name: str) -> tuple[Channels, Channels]:
