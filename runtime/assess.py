@@ -1,6 +1,7 @@
 """``python -m runtime.assess``: judge files and folders, without Kafka."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -29,13 +30,16 @@ from runtime.prepare import Decode
 
 COVERS = Path("covers")
 SHEET = "covers.png"
+BROKEN_PIPE = 141
+"""As shells say it of a program that SIGPIPE ended."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Judge pictures; print a table or JSON lines.
 
     Returns:
-        0, also where pictures could not be judged; 1: the device failed; 2: an argument or an engine is wrong.
+        0, also where pictures could not be judged; 1: the device failed; 2: an argument or an engine is wrong; 130:
+        Ctrl-C; 141: nobody reads any more what is printed.
     """
     arguments = _parser().parse_args(argv)
     terminal = Console(stderr=True)
@@ -48,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FramegateError as error:
         print(f"framegate: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # who read standard output has gone: head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
+        return BROKEN_PIPE
     except KeyboardInterrupt:
         return 130
     return 0

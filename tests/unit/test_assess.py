@@ -32,7 +32,7 @@ from runtime.manifest import Input, Resize
 from runtime.pictures import find_pictures
 from runtime.pipeline import Pipeline, open_pipeline
 from runtime.video import Video
-from tests.command import run
+from tests.command import run, start
 from tests.cover_engine import make_cover_engine, painted
 from tests.engines import make_engine
 from tests.film import write_film
@@ -90,6 +90,17 @@ def test_one_document_a_picture_and_nothing_else(engines: Path, photos: Path) ->
     assert lines["b.png"]["cover"]["box"] == pytest.approx([800 / 1280, 240 / 720, 1056 / 1280, 480 / 720], abs=1 / 90)
     assert lines["b.png"]["cover"]["object_proportion"] == pytest.approx(256 * 240 / (1280 * 720), abs=0.003)
     assert lines["c.jpg"]["cover"]["box"] is None
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault(engines: Path, photos: Path) -> None:
+    """``assess --json | head -1``: it ends as other programs do, with 141 and without a word."""
+    process = start("runtime.assess", "--engine", engines / "cover.onnx", photos, "--json")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(timeout=60) == 141
 
 
 def test_heads_of_two_engines_make_one_cover(engines: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
