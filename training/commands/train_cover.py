@@ -4,20 +4,20 @@ import argparse
 import hashlib
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands
 from training.cover.recipes import ENCODERS, LIGHT, NETWORKS, RECIPES, CoverRecipe
+from training.cover.run_facts import Strategy, Task
 
 if TYPE_CHECKING:
     from training.cover.cover_set import CoverSet
     from training.cover.networks import Made
     from training.trainer import Plan
 
-STRATEGIES = ("end-to-end", "multi-stage")
-BOTH = ("clarity", "saliency")
+STRATEGIES, BOTH = get_args(Strategy), get_args(Task)
 
 
 def add(tasks: Commands) -> None:
