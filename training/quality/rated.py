@@ -1,0 +1,70 @@
+"""Pictures with the opinions of people on them: what every reader of a published set gives, and the proxy set."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORST, BEST = 1.0, 5.0
+"""The scale that networks learn: absolute category rating, ITU-T P.910."""
+
+Side = Literal["train", "validation", "test"]
+Distribution = tuple[float, float, float, float, float]
+"""Shares of the votes 1 to 5; they sum to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """One judged picture. What a set does not tell is None."""
+
+    name: str
+    """Path below the set's folder, with ``/``: unique in it."""
+    path: Path
+    reference: Path | None
+    """The undistorted picture, of the same size."""
+    content: str
+    """What is shown. Pictures of one content lie on one side of every split."""
+    mos: float
+    """Mean opinion score, on the set's own scale."""
+    std: float | None = None
+    """Standard deviation of the opinions, on that scale."""
+    distribution: Distribution | None = None
+    kind: str | None = None
+    """Of distortion, as the set names it."""
+    level: float | None = None
+    split: Side | None = None
+    """The set's own."""
+
+
+@dataclass(frozen=True)
+class RatedSet:
+    """A set of judged pictures, and what their scores mean."""
+
+    name: str
+    pictures: tuple[Rated, ...]
+    scale: tuple[float, float]
+    """Lowest and highest score that the set can give; real ones may lie a little beyond."""
+    lower_better: bool = False
+    """DMOS: how much worse than the reference."""
+    proxy: bool = False
+    """Scores are estimated, no person gave them."""
+    digest: str = ""
+    """``sha256:`` of the files that the scores were read from."""
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def mos5(self) -> NDArray[np.float64]:
+        """(n,): every picture's score in [1, 5], 5 the best: linear in the scale, clipped to its ends."""
+        low, high = self.scale
+        share = (np.array([one.mos for one in self.pictures], np.float64) - low) / (high - low)
+        share = np.clip(1 - share if self.lower_better else share, 0, 1)
+        return WORST + (BEST - WORST) * share
+
+    def where(self, wanted: Callable[[Rated], bool]) -> "RatedSet":
+        """The pictures that are wanted; there may be none."""
+        return dataclasses.replace(self, pictures=tuple(one for one in self.pictures if wanted(one)))
