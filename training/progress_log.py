@@ -57,6 +57,11 @@ def last_row(folder: Path, table: str) -> dict[str, float]:
     return {name: float(values[-1]) for name, values in _columns(folder / table).items() if len(values)}
 
 
+def column(folder: Path, table: str, name: str) -> list[float]:
+    """One column of a table; empty where there is no row or no such column."""
+    return [float(value) for value in _columns(folder / table).get(name, ())]
+
+
 def _append(path: Path, row: Row) -> None:
     new = not path.exists()
     with path.open("a", newline="") as file:

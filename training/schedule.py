@@ -1,6 +1,7 @@
 """How fast a network learns at each step."""
 
 import math
+from collections.abc import Sequence
 
 from training.recipe import Recipe
 
@@ -13,11 +14,27 @@ def rate_share(recipe: Recipe, step: int, steps: int) -> float:
     warmup = round(recipe.warmup * steps)
     if step < warmup:
         return (step + 1) / warmup
-    if recipe.schedule == "constant":
+    if recipe.schedule in {"constant", "plateau"}:
         return 1.0
     done = (step - warmup) / max(1, steps - warmup)
     left = (1 - done) ** recipe.power if recipe.schedule == "polynomial" else (1 + math.cos(math.pi * done)) / 2
     return recipe.last_rate + (1 - recipe.last_rate) * left
+
+
+def plateau_share(recipe: Recipe, errors: Sequence[float]) -> float:
+    """The part of the rate that is left after so many validations, by their errors: 1 without the schedule ``plateau``.
+
+    After a drop, the patience begins anew; the least error so far stays the one to fall below.
+    """
+    if recipe.schedule != "plateau":
+        return 1.0
+    least, waited, dropped = math.inf, 0, 0
+    for error in errors:
+        waited = 0 if error < least else waited + 1
+        least = min(least, error)
+        if waited == recipe.patience:
+            waited, dropped = 0, dropped + 1
+    return float(recipe.drop ** (dropped if recipe.drops is None else min(dropped, recipe.drops)))
 
 
 def mean_decay(recipe: Recipe, step: int) -> float:

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from runtime.errors import ConfigError
 from training.feeder import made_ahead
-from training.progress_log import ProgressLog
+from training.progress_log import VALIDATIONS, ProgressLog, column
 from training.recipe import Recipe
-from training.schedule import mean_decay, rate_share
+from training.schedule import mean_decay, plateau_share, rate_share
 from training.snapshot import Snapshot, Tensors, load_snapshot, save_snapshot
 
 AHEAD = 3
@@ -36,7 +36,10 @@ class Task(Protocol):
         """``loss``, which is minimised, and its parts, which are logged: scalars, whose names end in ``loss``."""
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Measures of a network in evaluation mode; the same names each time."""
+        """Measures of a network in evaluation mode; the same names each time.
+
+        ``error`` among them is what the schedule ``plateau`` watches.
+        """
 
     def is_new(self, parameter: str) -> bool:
         """Whether a parameter, by name, is of the layers that learn at the recipe's ``head_rate``."""
@@ -64,6 +67,7 @@ class Trainer:
         self._task, self._recipe, self._plan, self._folder = task, recipe, plan, folder
         self._optimizer = _optimizer(network, task, recipe)
         self._means = {name: value.detach().clone() for name, value in _floats(network)} if recipe.ema_decay else {}
+        self._left = 1.0  # of the rate, after the plateaus so far
 
     def fit(self, *, watch: Callable[[int], None] = lambda _: None) -> nn.Module:
         """Do the steps that are left; returns the network, in evaluation mode, with its trained weights.
@@ -78,11 +82,13 @@ class Trainer:
         done = self._restore()
         watch(done)
         log = ProgressLog(self._folder, after=done)
+        self._left = self._after_plateaus()
         with contextlib.closing(self._batches(done)) as batches:
             for step, batch in enumerate(batches, start=done):
                 log.step({"step": step + 1, **self._step(step, batch)})
                 if (step + 1) % plan.validate_every == 0 or step + 1 == plan.steps:
                     log.validation({"step": step + 1, **self._validate()})
+                    self._left = self._after_plateaus()
                 if (step + 1) % plan.snapshot_every == 0 or step + 1 == plan.steps:
                     save_snapshot(self._folder, self._snapshot(step + 1))
                 watch(step + 1)
@@ -92,10 +98,14 @@ class Trainer:
     def _batches(self, done: int) -> Generator[Any]:
         return made_ahead(self._task.batch, range(done, self._plan.steps), workers=self._plan.workers, ahead=AHEAD)
 
+    def _after_plateaus(self) -> float:
+        """From the log, which a run that is resumed goes on with: nothing else need be kept."""
+        return plateau_share(self._recipe, column(self._folder, VALIDATIONS, "error"))
+
     def _step(self, step: int, batch: Any) -> dict[str, float]:
         began = time.perf_counter()
         torch.manual_seed(_seed(self._plan.seed, step))
-        share = rate_share(self._recipe, step, self._plan.steps)
+        share = self._left * rate_share(self._recipe, step, self._plan.steps)
         for group in self._optimizer.param_groups:
             group["lr"] = group["full_rate"] * share
         self._network.train()
@@ -132,6 +142,8 @@ class Trainer:
         with torch.inference_mode(), self._autocast():
             found = self._task.validate(self._network.eval())
         _swap(self._network, self._means)
+        if self._recipe.schedule == "plateau" and "error" not in found:
+            raise ConfigError(f"schedule plateau watches the error of validations, and they tell {', '.join(found)}")
         return found
 
     def _snapshot(self, step: int) -> Snapshot:

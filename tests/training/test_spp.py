@@ -1,5 +1,7 @@
 """Spatial pyramid pooling: held to PyTorch's, and exported at a fixed and at an open size."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 REASON = "needs the train extra (pip install 'framegate[train]')"
 torch = pytest.importorskip("torch", reason=REASON)
 
+from torch import Tensor  # noqa: E402 - what follows needs torch
 from torch.nn import functional  # noqa: E402
 
 from training.models.spp import Edges, Pool, SpatialPyramid  # noqa: E402
@@ -15,7 +18,7 @@ from training.models.spp import Edges, Pool, SpatialPyramid  # noqa: E402
 SIDES = st.integers(1, 33)
 
 
-def random_map(height: int, width: int, *, batch: int = 2, seed: int = 0) -> "torch.Tensor":
+def random_map(height: int, width: int, *, batch: int = 2, seed: int = 0) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).normal(size=(batch, 4, height, width)).astype(np.float32))
 
 
@@ -24,7 +27,11 @@ def random_map(height: int, width: int, *, batch: int = 2, seed: int = 0) -> "to
 def test_it_is_adaptive_pooling(height: int, width: int, levels: list[int]) -> None:
     """Over every size, also one smaller than the bins; levels follow each other."""
     seen = random_map(height, width)
-    for pool, adaptive in (("average", functional.adaptive_avg_pool2d), ("max", functional.adaptive_max_pool2d)):
+    pools: dict[Pool, Callable[[Tensor, int], Tensor]] = {
+        "average": functional.adaptive_avg_pool2d,
+        "max": functional.adaptive_max_pool2d,
+    }
+    for pool, adaptive in pools.items():
         pyramid = SpatialPyramid(levels, pool=pool)
         wanted = torch.cat([adaptive(seen, level).flatten(1) for level in levels], dim=1)
         assert pyramid(seen).shape == (2, 4 * pyramid.bins)

@@ -25,7 +25,7 @@ from tests.training.networks_to_fit import RECIPE, Line, make_network, make_trai
 from training.feeder import made_ahead  # noqa: E402
 from training.progress_log import STEPS, VALIDATIONS, ProgressLog, last_row  # noqa: E402
 from training.recipe import Recipe  # noqa: E402
-from training.schedule import mean_decay, rate_share  # noqa: E402
+from training.schedule import mean_decay, plateau_share, rate_share  # noqa: E402
 from training.snapshot import FILE, load_snapshot  # noqa: E402
 from training.trainer import Plan, Trainer  # noqa: E402
 
@@ -198,6 +198,57 @@ def test_the_rate_warms_up_and_falls() -> None:
     assert shares[99] == pytest.approx(0.2, abs=1e-3)
     assert all(a > b for a, b in pairwise(shares[10:]))
     assert {rate_share(Recipe(), step, 100) for step in range(100)} == {1.0}
+
+
+def test_the_rate_drops_where_errors_stop_falling() -> None:
+    """After ``patience`` validations without a new least error, which later errors have to fall below, too."""
+    recipe = Recipe(schedule="plateau", patience=2, drop=0.5)
+    errors = [5.0, 4.0, 4.0, 4.0, 3.9, 4.0, 3.95, 3.8, 9.0, 9.0]
+    shares = [plateau_share(recipe, errors[:told]) for told in range(len(errors) + 1)]
+    assert shares == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
+    assert plateau_share(recipe.model_copy(update={"drops": 1}), errors) == 0.5
+    assert plateau_share(Recipe(), errors) == 1
+    assert {rate_share(recipe, step, 10) for step in range(10)} == {1.0}
+
+
+class Stuck(Line):
+    """Its error never falls."""
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        return {"error": 1.0 + 0 * super().validate(network)["error"]}
+
+
+def test_a_stopped_run_knows_its_plateaus(tmp_path: Path) -> None:
+    """Validations at 7, 14, 20: with a patience of 1 the rate has dropped once after the second. The resumed
+    run goes on with the lower rate, to the same weights."""
+    recipe = RECIPE.model_copy(update={"schedule": "plateau", "patience": 1, "warmup": 0.0})
+
+    def watch(step: int) -> None:
+        if step == 16:
+            raise Stop
+
+    def trainer(folder: Path) -> Trainer:
+        plan = Plan(steps=20, validate_every=7, snapshot_every=5)
+        return Trainer(make_network(), Stuck(), recipe, plan, folder)
+
+    whole = trainer(tmp_path / "whole").fit()
+    with pytest.raises(Stop):
+        trainer(tmp_path / "stopped").fit(watch=watch)
+    assert content(trainer(tmp_path / "stopped").fit()) == content(whole)
+    head, *steps = rows(tmp_path / "stopped", STEPS)
+    rates = [float(row[head.index("learning_rate")]) for row in steps]
+    assert rates == [0.02] * 14 + [0.002] * 6
+
+
+def test_a_plateau_needs_an_error_to_watch(tmp_path: Path) -> None:
+    class Nameless(Line):
+        def validate(self, network: nn.Module) -> dict[str, float]:
+            return {"miss": super().validate(network)["error"]}
+
+    recipe = RECIPE.model_copy(update={"schedule": "plateau"})
+    plan = Plan(steps=2, validate_every=1, snapshot_every=1)
+    with pytest.raises(ConfigError, match="watches the error of validations, and they tell miss"):
+        Trainer(make_network(), Nameless(), recipe, plan, tmp_path).fit()
 
 
 def test_batches_are_made_ahead_in_order_and_no_further() -> None:
