@@ -6,30 +6,32 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import track
-from rich.table import Column, Table
 
-from runtime.aspect import WIDE, Aspect, parse_aspect
-from runtime.assess_covers import EVERY_S, Wish, assess_covers, say
+from runtime.assess_covers import Wish, assess_covers, say
+from runtime.assess_options import COVERS, assess_parser, require_sense
+from runtime.assess_table import AssessTable
+from runtime.assess_videos import VideoWish, assess_videos
+from runtime.comparison import Comparison, open_comparison
 from runtime.contact_sheet import Tile, contact_sheet, thumbnail
 from runtime.cover_files import require_own_folder
 from runtime.cpus import usable_cpus
 from runtime.decision import Decisions, dead_letter, to_json
-from runtime.decode import MAX_PIXELS
-from runtime.engine import Provider
-from runtime.errors import ConfigError, FrameError, FramegateError
+from runtime.engine import Engine
+from runtime.errors import FrameError, FramegateError
 from runtime.judging import MAX_BATCH, judge_all
 from runtime.masks import Masks, require_distinct_masks
-from runtime.pictures import Found, find_pictures, printable, read_bytes
-from runtime.pipeline import Outcome, Pipeline, open_pipeline
-from runtime.prepare import Decode
+from runtime.pairs import PairReader, outside, pair_up
+from runtime.pictures import Found, find_pictures, is_picture, printable, read_bytes
+from runtime.pipeline import Judgement, Outcome, Pipeline, open_pipeline
+from runtime.policy import Policy
 
-COVERS = Path("covers")
 SHEET = "covers.png"
+PLOT = "-quality.png"
+"""What follows the video's name in that of its plot."""
 BROKEN_PIPE = 141
 """As shells say it of a program that SIGPIPE ended."""
 
@@ -41,14 +43,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, also where pictures could not be judged; 1: the device failed; 2: an argument or an engine is wrong; 130:
         Ctrl-C; 141: nobody reads any more what is printed.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = assess_parser().parse_args(argv)
     terminal = Console(stderr=True)
     try:
-        _require_sense(arguments)
-        if arguments.covers is None:
-            _assess(arguments, terminal)
-        else:
+        require_sense(arguments)
+        if arguments.covers is not None:
             _choose_covers(arguments, terminal)
+        elif arguments.reference is None:
+            _assess(arguments, terminal)
+        elif is_picture(arguments.reference) or arguments.reference.is_dir():
+            _compare(arguments, terminal)
+        else:
+            _compare_videos(arguments, terminal)
     except FramegateError as error:
         print(f"framegate: {error}", file=sys.stderr)
         return error.exit_code
@@ -86,104 +92,118 @@ def _find(paths: Sequence[Path], terminal: Console, own: Path | None, *, videos:
     return found
 
 
+class Judged(NamedTuple):
+    """A picture, its bytes, and what became of it; ``reference`` is what it was held against."""
+
+    found: Found
+    reference: Path | None
+    value: bytes
+    outcome: Outcome
+
+
 def _assess(arguments: argparse.Namespace, terminal: Console) -> None:
     pictures = _find(arguments.paths, terminal, arguments.masks)
-    if arguments.masks:
-        require_distinct_masks(arguments.masks, pictures)
+    _require_masks(arguments, pictures)
     with closing(_open(arguments)) as pipeline:
-        manifests = [engine.manifest for engine in pipeline.engines]
-        decisions = Decisions(manifests, pipeline.policy)
-        masks = Masks(arguments.masks, manifests) if arguments.masks else None
-        table = _table(pipeline)
-        tiles: list[Tile] = []
-        for found, value, outcome in _judged(pictures, pipeline, terminal):
-            if arguments.json:
-                print(to_json(_document(found.path, outcome, decisions)).decode(), flush=True)
-            else:
-                table.add_row(escape(printable(found.path)), *_cells(outcome, pipeline))
-            if masks and not isinstance(outcome, FrameError):
-                masks.write(found, outcome)
-            if arguments.contact_sheet:
-                tiles.append(_tile(found.path, value, outcome))
+        values = ((found, read_bytes(found.path)) for found in pictures)
+        judged = (Judged(found, None, value, outcome) for found, value, outcome in judge_all(values, pipeline))
+        _report(_tracked(judged, len(pictures), terminal), pipeline.engines, pipeline.policy, arguments, terminal)
+
+
+def _compare(arguments: argparse.Namespace, terminal: Console) -> None:
+    pictures = _find(arguments.paths, terminal, arguments.masks)
+    others = outside(pictures, arguments.reference, arguments.paths)
+    if len(others) < len(pictures):
+        say(f"left out: {len(pictures) - len(others)} in {arguments.reference}, the references", terminal)
+    _require_masks(arguments, others)
+    pairs = pair_up(others, arguments.reference)
+    reader = PairReader(arguments.max_pixels, arguments.reference)
+    with closing(_open_comparison(arguments)) as comparison:
+        values = ((pair, read_bytes(pair.found.path)) for pair in pairs)
+        judged = (Judged(*pair, value, outcome) for pair, value, outcome in comparison.judge(values, reader.read))
+        _report(_tracked(judged, len(pairs), terminal), comparison.engines, comparison.policy, arguments, terminal)
+
+
+def _compare_videos(arguments: argparse.Namespace, terminal: Console) -> None:
+    [video] = arguments.paths
+    sheet = arguments.contact_sheet
+    plot = arguments.plot or (Path() if sheet is None else sheet.parent) / f"{video.stem}{PLOT}"
+    wish = VideoWish(video, arguments.reference, arguments.every_s, plot, sheet, arguments.json)
+    with closing(_open_comparison(arguments)) as comparison:
+        assess_videos(wish, comparison, terminal)
+
+
+def _report(
+    judged: Iterable[Judged],
+    engines: Sequence[Engine],
+    policy: Policy,
+    arguments: argparse.Namespace,
+    terminal: Console,
+) -> None:
+    """Print documents or the table; write masks and the contact sheet."""
+    manifests = [engine.manifest for engine in engines]
+    decisions = Decisions(manifests, policy)
+    masks = Masks(arguments.masks, manifests) if arguments.masks else None
+    table = AssessTable(manifests, policy)
+    tiles: list[Tile] = []
+    for one in judged:
+        if arguments.json:
+            print(to_json(_document(one, decisions)).decode(), flush=True)
+        else:
+            table.add(one.found.path, one.outcome)
+        if masks and not isinstance(one.outcome, FrameError):
+            masks.write(one.found, one.outcome)
+        if arguments.contact_sheet:
+            tiles.append(_tile(one.found.path, one.value, one.outcome))
     if not arguments.json:
-        Console().print(table)
+        Console().print(table.table)
     if arguments.contact_sheet:
         contact_sheet(tiles, arguments.contact_sheet)
         say(f"contact sheet: {arguments.contact_sheet}", terminal)
 
 
-def _judged(pictures: Sequence[Found], pipeline: Pipeline, terminal: Console) -> Iterable[tuple[Found, bytes, Outcome]]:
-    return track(
-        judge_all(((found, read_bytes(found.path)) for found in pictures), pipeline),
-        "assess",
-        total=len(pictures),
-        console=terminal,
-        disable=not terminal.is_terminal,
-        transient=True,
-    )
+def _require_masks(arguments: argparse.Namespace, pictures: Sequence[Found]) -> None:
+    if arguments.masks:
+        require_distinct_masks(arguments.masks, pictures)
+
+
+def _tracked(judged: Iterable[Judged], count: int, terminal: Console) -> Iterable[Judged]:
+    return track(judged, "assess", total=count, console=terminal, disable=not terminal.is_terminal, transient=True)
 
 
 def _tile(path: Path, value: bytes, outcome: Outcome) -> Tile:
     if isinstance(outcome, FrameError):
         return Tile("dead-lettered", thumbnail(value), printable(Path(path.name)), str(outcome.reason))
-    utility, cover = outcome.results.get("utility"), outcome.cover
     return Tile(
         "dropped" if outcome.reasons else "kept",
         thumbnail(value),
         printable(Path(path.name)),
         ", ".join(outcome.reasons),
-        utility.value if utility else cover.score if cover else None,
+        *_bar(outcome),
     )
 
 
-def _document(path: Path, outcome: Outcome, decisions: Decisions) -> dict[str, Any]:
-    source = {"file": str(path)}
-    if isinstance(outcome, FrameError):
-        return dead_letter(source, outcome)
-    return decisions.make(outcome, id_=decisions.id("file", path), stream=None, source=source, frame_id=str(path))
+def _bar(judgement: Judgement) -> tuple[float | None, str]:
+    """The score that stands for the picture on the sheet, in [0, 1], and how it is written."""
+    results = judgement.results
+    if "quality_fr" not in results and "utility" in results:
+        return results["utility"].value, ""
+    if "quality_fr" not in results and judgement.cover is not None and judgement.cover.score is not None:
+        return judgement.cover.score, ""
+    opinion = results.get("quality_fr") or results.get("quality")
+    return (None, "") if opinion is None else ((opinion.value - 1) / 4, f"{opinion.value:.2f}")
 
 
-def _table(pipeline: Pipeline) -> Table:
-    table = Table(Column("picture", overflow="fold"), "size", "verdict")
-    for column in _columns(pipeline):
-        table.add_column(column, justify="right")
-    table.add_column("reasons")
-    return table
-
-
-def _cells(outcome: Outcome, pipeline: Pipeline) -> list[str]:
-    if isinstance(outcome, FrameError):
-        blanks = [""] * len(_columns(pipeline))
-        return ["", "[red]dead letter[/]", *blanks, escape(f"{outcome.reason}: {outcome.detail}")]
-    verdict = "[green]keep[/]" if outcome.verdict == "keep" else "[yellow]drop[/]"
-    scores = {kind: result.value for kind, result in outcome.results.items()}
-    if outcome.cover and outcome.cover.object_proportion is not None:
-        scores["saliency"] = outcome.cover.object_proportion  # of the picture, not of the map with its padding
-    if outcome.cover and outcome.cover.score is not None:
-        scores["cover"] = outcome.cover.score
-    texts = [f"{score:.3f}" for score in scores.values()]
-    return [f"{outcome.width}x{outcome.height}", verdict, *texts, ", ".join(outcome.reasons)]
-
-
-def _columns(pipeline: Pipeline) -> list[str]:
-    """The heads in the order of their results, and the cover's score where two of them make one."""
-    kinds = [head.kind for engine in pipeline.engines for head in engine.manifest.heads]
-    names = ["object" if kind == "saliency" else kind for kind in kinds]
-    return [*names, "cover"] if {"clarity", "saliency"} <= set(kinds) else names
-
-
-def _require_sense(arguments: argparse.Namespace) -> None:
-    """Flags that go with others.
-
-    Raises:
-        ConfigError: one is given where it means nothing.
-    """
-    if arguments.covers is None:
-        for flag, value in (("--output", arguments.output), ("--every-s", arguments.every_s)):
-            if value is not None:
-                raise ConfigError(f"{flag} {value}: belongs to --covers N, which is not given")
-    elif arguments.masks:
-        raise ConfigError(f"--masks {arguments.masks}: not with --covers; assess the pictures without it for masks")
+def _document(one: Judged, decisions: Decisions) -> dict[str, Any]:
+    path = one.found.path
+    source: dict[str, Any] = {"file": str(path)}
+    if one.reference is not None:
+        source["reference"] = {"file": str(one.reference)}
+    if isinstance(one.outcome, FrameError):
+        return dead_letter(source, one.outcome)
+    beside = () if one.reference is None else ("reference", one.reference)
+    id_ = decisions.id("file", path, *beside)
+    return decisions.make(one.outcome, id_=id_, stream=None, source=source, frame_id=str(path))
 
 
 def _open(arguments: argparse.Namespace) -> Pipeline:
@@ -199,72 +219,25 @@ def _open(arguments: argparse.Namespace) -> Pipeline:
         min_mos=arguments.min_mos,
         min_clarity=arguments.min_clarity,
         min_cover=arguments.min_cover,
+        min_satisfied=arguments.min_satisfied,
         aspect=arguments.aspect,
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m runtime.assess", description="Judge pictures, without Kafka.")
-    add = parser.add_argument
-    add(
-        "paths",
-        nargs="+",
-        type=Path,
-        metavar="PATH",
-        help="a picture, or a folder that is searched for pictures; with --covers videos, too",
+def _open_comparison(arguments: argparse.Namespace) -> Comparison:
+    return open_comparison(
+        arguments.engine,
+        provider=arguments.provider,
+        threads=arguments.threads or usable_cpus(),
+        max_pixels=arguments.max_pixels,
+        min_utility=arguments.min_utility,
+        min_mos=arguments.min_mos,
+        min_clarity=arguments.min_clarity,
+        min_cover=arguments.min_cover,
+        min_satisfied=arguments.min_satisfied,
+        min_full_reference=arguments.min_full_reference,
+        aspect=arguments.aspect,
     )
-    add(
-        "--engine",
-        action="append",
-        required=True,
-        type=Path,
-        metavar="PATH",
-        help="engine file; may come again",
-    )
-    add("--json", action="store_true", help="print one JSON document a picture, nothing else")
-    add(
-        "--contact-sheet",
-        type=Path,
-        metavar="PNG",
-        help="write one picture of all pictures with their scores (with --covers: of the covers)",
-    )
-    add("--masks", type=Path, metavar="DIR", help="write each picture's saliency map as a PNG of its size")
-    add("--covers", type=_count, metavar="N", help="choose the N best covers, and write their crops")
-    add("--output", type=Path, metavar="DIR", help=f"where the crops of --covers go (default: {COVERS})")
-    add("--every-s", type=_seconds, metavar="S", help=f"a video's frames for --covers (default: one in {EVERY_S:g} s)")
-    add("--aspect", type=_aspect, metavar="W:H", help=f"of covers' crops (default: {WIDE})")
-    add("--provider", choices=Provider.__args__, default="cpu", help="what ONNX Runtime runs on")  # type: ignore[attr-defined]
-    add("--decode", choices=Decode.__args__, default="cpu", help="where JPEGs are decoded")  # type: ignore[attr-defined]
-    add("--threads", type=int, help="worker threads (default: the CPUs that the container may use)")
-    add("--min-utility", type=float, help="drop below it (default: the engine's threshold)")
-    add("--min-mos", type=float, help="drop below it (default: the engine's threshold)")
-    add("--min-clarity", type=float, help="drop below it (default: the engine's threshold, if it has one)")
-    add("--min-cover", type=float, help="drop below it (default: none is)")
-    add("--max-pixels", type=int, default=MAX_PIXELS, help="a larger picture is a dead letter")
-    return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: a whole number from 1 on is due")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: seconds above 0 are due")
-    return seconds
-
-
-def _aspect(text: str) -> Aspect:
-    try:
-        return parse_aspect(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
 
 
 if __name__ == "__main__":

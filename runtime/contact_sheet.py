@@ -60,6 +60,7 @@ class Tile:
         title: whose frame it is: its camera or file.
         note: the reason, or what else is worth a line.
         score: in [0, 1], drawn as a bar; None where it has none.
+        label: how the score is written; default: with two decimals.
     """
 
     section: Section
@@ -67,6 +68,7 @@ class Tile:
     title: str
     note: str = ""
     score: float | None = None
+    label: str = ""
 
 
 def thumbnail(value: bytes | None) -> Pixels | None:
@@ -126,7 +128,7 @@ def _draw(tile: Tile, card: Pixels, colour: Colour) -> None:
     else:
         paste(tile.picture, card[:TILE_HEIGHT])
     card[TILE_HEIGHT : TILE_HEIGHT + 3] = PAPER
-    score = "" if tile.score is None else f"{tile.score:.2f}"
+    score = "" if tile.score is None else tile.label or f"{tile.score:.2f}"
     if tile.score is not None:
         card[TILE_HEIGHT : TILE_HEIGHT + 3, : round(TILE_WIDTH * min(max(tile.score, 0.0), 1.0))] = colour
     room = TILE_WIDTH - 20 - (44 if score else 0)

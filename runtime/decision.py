@@ -2,20 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from runtime.cover import Cover
 from runtime.errors import FrameError
-from runtime.heads import Quality, Result, Utility
+from runtime.heads import FullReference, Quality, Result, Utility
 from runtime.manifest import Manifest
 from runtime.pipeline import Judgement
 from runtime.policy import Policy
+from runtime.satisfied import satisfied_share
 
 SCHEMA = "framegate/decision/1"
 DEAD_LETTER_SCHEMA = "framegate/dead-letter/1"
 DECIMALS = 6
+SECTIONS = {"quality_fr": "quality"}
+"""Where in a decision a head's fields stand that are not under its own name."""
 
 
 def load_schema() -> dict[str, Any]:
@@ -57,7 +60,7 @@ class Decisions:
         }
         for kind, result in judgement.results.items():
             if fields := self._fields(result):
-                decision[kind] = fields
+                decision.setdefault(SECTIONS.get(kind, kind), {}).update(fields)
         if judgement.cover is not None:
             decision["cover"] = cover_fields(judgement.cover, self._policy)
         return decision
@@ -73,8 +76,21 @@ class Decisions:
                     "std": round(std, DECIMALS),
                     "distribution": [round(share, DECIMALS) for share in distribution],
                     "threshold": self._policy.min_mos,
+                    **self._satisfied(distribution),
                 }
+            case FullReference(score):
+                fields = {"full_reference": round(score, DECIMALS)}
+                if self._policy.min_full_reference is not None:
+                    fields["min_full_reference"] = self._policy.min_full_reference
+                return fields
         return None
+
+    def _satisfied(self, distribution: Sequence[float]) -> dict[str, Any]:
+        asked = self._policy.min_satisfied
+        if asked is None:
+            return {}
+        share = round(satisfied_share(distribution, asked.score), DECIMALS)
+        return {"satisfied": {"share": share, "score": asked.score, "threshold": asked.share}}
 
 
 def cover_fields(cover: Cover, policy: Policy) -> dict[str, Any]:

@@ -87,10 +87,38 @@ def open_engine(
             is not there.
         ConfigError: no GPU, or nothing installed that drives it.
     """
-    if not path.is_file():
-        raise EngineError(f"--engine {path}: no such file")
+    _require_file(path)
     with within_memory(path, max_batch, in_flight):
         return _open_engine(path, provider, workers, threads, max_batch, in_flight)
+
+
+def peek_manifest(path: Path) -> Manifest:
+    """An engine's manifest, without opening the engine.
+
+    Raises:
+        EngineError: the file or its manifest is missing, broken or of an unknown kind.
+    """
+    _require_file(path)
+    if path.suffix in {".plan", ".engine"}:
+        from runtime.plan_file import PlanFile  # noqa: PLC0415 - imported when it is needed
+
+        return PlanFile.read(path).manifest
+    if path.suffix != ".onnx":
+        raise _unknown_kind(path)
+    from runtime.engine_onnx import open_session, read_manifest  # noqa: PLC0415 - likewise
+
+    return read_manifest(open_session(path, "cpu", optimise=False), path)
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise EngineError(f"--engine {path}: no such file")
+
+
+def _unknown_kind(path: Path) -> EngineError:
+    return EngineError(
+        f"--engine {path}: unknown kind {path.suffix!r}; an engine is an .onnx file, or TensorRT's .plan or .engine"
+    )
 
 
 @contextmanager
@@ -119,9 +147,7 @@ def _open_engine(
 
         return open_tensorrt_engine(path, max_batch=max_batch, in_flight=in_flight)
     if path.suffix != ".onnx":
-        raise EngineError(
-            f"--engine {path}: unknown kind {path.suffix!r}; an engine is an .onnx file, or TensorRT's .plan or .engine"
-        )
+        raise _unknown_kind(path)
     if provider == "cpu":
         from runtime.engine_onnx import OnnxEngine  # noqa: PLC0415 - likewise
 

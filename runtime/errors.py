@@ -29,6 +29,10 @@ class Reason(StrEnum):
     UNSUPPORTED = "unsupported"
     NON_FINITE = "non-finite"
     OUT_OF_RANGE = "out-of-range"
+    UNMATCHED = "unmatched"
+    BAD_REFERENCE = "bad-reference"
+    SIZE_MISMATCH = "size-mismatch"
+    TOO_SMALL = "too-small"
 
 
 class FrameError(Exception):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import FrameError, Reason
-from runtime.manifest import ClarityHead, Head, QualityHead, SaliencyHead, UtilityHead
+from runtime.manifest import ClarityHead, Head, QualityFrHead, QualityHead, SaliencyHead, UtilityHead
 
 ROUNDING = 0.01
 """How far half precision or 8 bits may carry a number over its bounds, as a share of its range; beyond it the engine
@@ -72,9 +72,21 @@ class Saliency:
         return float(np.count_nonzero(self.map >= OBJECT)) / self.map.size
 
 
-Result = Utility | Quality | Clarity | Saliency
+@dataclass(frozen=True, slots=True)
+class FullReference:
+    """Mean opinion score on 1..5 of a picture held against its reference; of one tile, or the mean over all."""
 
-RANGES = {"utility": (0, 1), "quality": (0, 1), "clarity": (1, 10), "saliency": (0, 1)}
+    score: float
+
+    @property
+    def value(self) -> float:
+        """The number that stands for this result in a table."""
+        return self.score
+
+
+Result = Utility | Quality | Clarity | Saliency | FullReference
+
+RANGES = {"utility": (0, 1), "quality": (0, 1), "clarity": (1, 10), "saliency": (0, 1), "quality_fr": (1, 5)}
 """What each kind of head may answer."""
 
 
@@ -100,6 +112,8 @@ def read_head(head: Head, row: NDArray[Any]) -> Result:
             return _quality(row.astype(np.float64).clip(low, high))
         case ClarityHead():
             return Clarity(float(row.astype(np.float64).clip(low, high)))
+        case QualityFrHead():
+            return FullReference(float(row.astype(np.float64).clip(low, high)))
         case SaliencyHead():
             levels = row.astype(np.float32).clip(low, high) * np.float32(255) + np.float32(0.5)
             return Saliency(levels.astype(np.uint8))

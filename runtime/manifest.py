@@ -78,6 +78,11 @@ class Input(_Part):
     patches: Patches | None = None
     """None: the input shows the whole picture. Else patches of it, each of ``height`` x ``width`` pixels; of ``resize``
     only ``scaled_decode`` may be given."""
+    of: Literal["frame", "reference"] = "frame"
+    """Which picture it shows: the one that is judged, or the pristine one that it is held against."""
+    tiles: bool = False
+    """The input shows tiles of ``height`` x ``width`` pixels at the picture's own resolution, which together cover it
+    (``runtime.tiles``). Each is one sample of the batch; the picture's score is the mean over its tiles."""
     mean: Channels | None = None
     """Per channel, in the order of ``color``, on the scale 0..255: value = (pixel - mean) / std."""
     std: Channels | None = None
@@ -96,6 +101,14 @@ class Input(_Part):
     def _patches_are_not_resized(self) -> "Input":
         if self.patches is not None and self.resize != Resize(scaled_decode=self.resize.scaled_decode):
             raise ValueError("patches are cut out, not resized: leave out all of resize but scaled_decode")
+        return self
+
+    @model_validator(mode="after")
+    def _tiles_are_the_pixels_themselves(self) -> "Input":
+        if self.tiles and (self.patches is not None or self.resize != Resize()):
+            raise ValueError("tiles are cut out at the picture's own resolution: leave out resize and patches")
+        if self.of == "reference" and not self.tiles:
+            raise ValueError("an input of the reference shows tiles: add tiles")
         return self
 
     @property
@@ -146,8 +159,20 @@ class SaliencyHead(_Part):
     width: Annotated[int, Field(gt=0)]
 
 
-Head = Annotated[UtilityHead | QualityHead | ClarityHead | SaliencyHead, Field(discriminator="kind")]
-HeadKind = Literal["utility", "quality", "clarity", "saliency"]
+class QualityFrHead(_Part):
+    """Mean opinion score in [1, 5] of a frame held against its reference; output shape (batch,), one number a tile.
+
+    Its engine has two inputs of tiles, one of the frame and one of the reference, and no other head.
+    """
+
+    kind: Literal["quality_fr"] = "quality_fr"
+    output: str
+    threshold: Annotated[float, Field(ge=1, le=5)] | None = None
+    """A picture below it is dropped (``--min-full-reference``); None: none is, unless the operator says so."""
+
+
+Head = Annotated[UtilityHead | QualityHead | ClarityHead | SaliencyHead | QualityFrHead, Field(discriminator="kind")]
+HeadKind = Literal["utility", "quality", "clarity", "saliency", "quality_fr"]
 
 
 def head_shape(head: Head) -> tuple[int, ...]:
@@ -245,22 +270,49 @@ def check_inputs_and_heads(inputs: Sequence[Input], heads: Sequence[Head]) -> No
     """What holds of any network's inputs and heads, an engine's or a checkpoint's.
 
     Raises:
-        ValueError: a name or kind that is there twice, two whole-picture inputs, or a map of no whole picture.
+        ValueError: a name or kind that is there twice, two whole-picture inputs, a map of no whole picture, or tiles
+            without a head ``quality_fr`` and its counterpart.
     """
     kinds, names = [head.kind for head in heads], [spec.name for spec in inputs]
     if len(set(kinds)) != len(kinds):
         raise ValueError(f"the heads {kinds} name a kind twice")
     if len(set(names)) != len(names):
         raise ValueError(f"the inputs {names} name one twice")
+    if "quality_fr" in kinds:
+        _check_comparison(inputs, kinds)
+        return
+    if any(spec.tiles for spec in inputs):
+        raise ValueError(f"the inputs {names}: tiles are for a head 'quality_fr' alone; the heads are {kinds}")
     if sum(spec.patches is None for spec in inputs) > 1:
         raise ValueError(f"the inputs {names}: one at most shows the whole picture, the others need patches")
     if "saliency" in kinds and all(spec.patches for spec in inputs):
         raise ValueError("a saliency head needs an input that shows the whole picture: its map is of that")
 
 
+def _check_comparison(inputs: Sequence[Input], kinds: Sequence[HeadKind]) -> None:
+    if len(kinds) > 1:
+        raise ValueError(f"the heads {kinds}: a head 'quality_fr' judges tiles, and stands alone")
+    if sorted(spec.of for spec in inputs) != ["frame", "reference"] or not all(spec.tiles for spec in inputs):
+        found = ", ".join(f"{spec.name} (of the {spec.of}{', tiles' if spec.tiles else ''})" for spec in inputs)
+        raise ValueError(
+            f"a head 'quality_fr' has two inputs of tiles, one of the frame and one of the reference, not {found}"
+        )
+    frame, reference = inputs
+    if (frame.height, frame.width) != (reference.height, reference.width):
+        raise ValueError(
+            f"tiles of {frame.height} x {frame.width} pixels ({frame.name}) are held against tiles of "
+            f"{reference.height} x {reference.width} ({reference.name}): they must be of one size"
+        )
+
+
+def compares(heads: Sequence[Head]) -> bool:
+    """Whether an engine with these heads judges pictures beside their references."""
+    return any(isinstance(head, QualityFrHead) for head in heads)
+
+
 def whole_picture(inputs: Sequence[Input]) -> Input | None:
-    """The input that shows the whole picture; None where all show patches."""
-    return next((spec for spec in inputs if spec.patches is None), None)
+    """The input that shows the whole picture; None where all show patches or tiles."""
+    return next((spec for spec in inputs if spec.patches is None and not spec.tiles), None)
 
 
 def parse_manifest(text: str, source: str) -> Manifest:

@@ -96,6 +96,11 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURES
 
 
+def is_video(path: Path) -> bool:
+    """Whether the name is a video's."""
+    return path.suffix.lower() in VIDEOS
+
+
 def read_bytes(path: Path) -> bytes:
     """A picture's encoded bytes.
 

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from runtime.aspect import WIDE, Aspect
 from runtime.cover import Cover, Covers, require_saliency
 from runtime.engine import Engine, Provider, open_engine, require_distinct_heads, warm_up, within_memory
-from runtime.errors import FrameError
+from runtime.errors import EngineError, FrameError
 from runtime.heads import Result, read_head
+from runtime.manifest import compares
 from runtime.policy import Policy, policy_for
 from runtime.prepare import Decode, HostWay, Size, Value, Way
+from runtime.satisfied import Satisfied
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +123,13 @@ def open_pipeline(
     min_mos: float | None = None,
     min_clarity: float | None = None,
     min_cover: float | None = None,
+    min_satisfied: Satisfied | None = None,
     aspect: Aspect | None = None,
 ) -> Pipeline:
     """Open and warm up the engines, and the pipeline around them.
 
     Raises:
-        EngineError: an engine cannot be opened or does not fit its manifest.
+        EngineError: an engine cannot be opened, does not fit its manifest, or compares pictures with references.
         ConfigError: two engines have the same head, a threshold or ``aspect`` belongs to none, or ``decode`` is
             ``gpu`` and an engine is not there, or nothing decodes there.
         InferenceError: the device cannot run an engine.
@@ -140,10 +143,11 @@ def open_pipeline(
                 path, provider=provider, workers=workers, threads=threads, max_batch=max_batch, in_flight=in_flight
             )
             opened.callback(engine.close)
+            _require_alone(path, engine)
             engines.append(engine)
         require_distinct_heads(zip(paths, engines, strict=True))
         manifests = [engine.manifest for engine in engines]
-        policy = policy_for(manifests, min_utility, min_mos, min_clarity, min_cover)
+        policy = policy_for(manifests, min_utility, min_mos, min_clarity, min_cover, min_satisfied)
         if aspect is not None:
             require_saliency(manifests, f"the aspect {aspect} of covers")
         way: Way
@@ -169,3 +173,11 @@ def open_pipeline(
                 warm_up(engine, max_batch)
         opened.pop_all()
         return Pipeline(engines, policy, way, workers=workers, in_flight=in_flight, aspect=aspect or WIDE)
+
+
+def _require_alone(path: Path, engine: Engine) -> None:
+    if compares(engine.manifest.heads):
+        raise EngineError(
+            f"--engine {path}: it compares pictures with references (head 'quality_fr'), and frames come alone; give "
+            "it to python -m runtime.assess --reference, and here an engine that judges a picture by itself"
+        )

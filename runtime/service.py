@@ -143,6 +143,7 @@ def _pipeline(settings: Settings, stack: ExitStack) -> Pipeline:
         min_mos=settings.min_mos,
         min_clarity=settings.min_clarity,
         min_cover=settings.min_cover,
+        min_satisfied=settings.satisfied,
         aspect=settings.aspect,
     )
     stack.callback(pipeline.close)

@@ -26,6 +26,7 @@ from runtime.engine import Provider
 from runtime.errors import ConfigError
 from runtime.logs import LogFormat
 from runtime.prepare import Decode
+from runtime.satisfied import Satisfied, parse_satisfied
 from stream.client import typed_option
 
 PREFIX = "FRAMEGATE_"
@@ -83,6 +84,9 @@ class Settings(BaseSettings):
     min_mos: Annotated[float, Field(ge=1, le=5)] | None = Field(
         None, description="drop frames of a lower mean opinion score (default: the engine's threshold)"
     )
+    min_satisfied: str | None = Field(
+        None, description="SHARE@SCORE: drop frames that fewer viewers would give at least that score: 0.8@3"
+    )
     min_clarity: Annotated[float, Field(ge=1, le=10)] | None = Field(
         None, description="drop frames that are less clear, on 1..10 (default: the engine's threshold)"
     )
@@ -123,6 +127,11 @@ class Settings(BaseSettings):
     def _readable(cls, aspect: str) -> str:
         return str(parse_aspect(aspect))
 
+    @field_validator("min_satisfied")
+    @classmethod
+    def _asks_for_a_share(cls, satisfied: str | None) -> str | None:
+        return None if satisfied is None else str(parse_satisfied(satisfied))
+
     @field_validator("kafka")
     @classmethod
     def _hide_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
@@ -145,6 +154,11 @@ class Settings(BaseSettings):
     def aspect(self) -> Aspect | None:
         """Of the covers' crops; None where the operator leaves it open, so that it asks for no engine of covers."""
         return parse_aspect(self.cover_aspect) if "cover_aspect" in self.model_fields_set else None
+
+    @property
+    def satisfied(self) -> Satisfied | None:
+        """The share of viewers that ``min_satisfied`` asks for."""
+        return None if self.min_satisfied is None else parse_satisfied(self.min_satisfied)
 
     @property
     def kafka_options(self) -> dict[str, Any]:

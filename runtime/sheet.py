@@ -77,11 +77,11 @@ def text_width(words: str, size: int) -> int:
     return int(cv2.getTextSize((0, 0), words, (0, 0), face, size, 600)[2]) if words else 0
 
 
-def write_png(sheet: Pixels, path: Path) -> None:
-    """Write the sheet.
+def write_png(sheet: Pixels, path: Path, asked_by: str = "contact sheet") -> None:
+    """Write the sheet; ``asked_by`` is for the error's text.
 
     Raises:
         ConfigError: the file cannot be written.
     """
     _, encoded = cv2.imencode(".png", np.ascontiguousarray(sheet[:, :, ::-1]))
-    write_bytes(path, encoded.tobytes(), "contact sheet")
+    write_bytes(path, encoded.tobytes(), asked_by)

@@ -62,6 +62,14 @@ class Video:
 
         return self._read(begins)
 
+    def every_frame(self) -> Iterator[VideoFrame]:
+        """Each frame.
+
+        Raises:
+            ConfigError: as ``sample``.
+        """
+        return self._read(lambda *_: True)
+
     def samples(self, every_s: float) -> int | None:
         """About how many frames ``sample`` gives; None where the container does not count them."""
         return min(self.count, math.ceil(self.count / self.fps / every_s)) or None

@@ -1,0 +1,124 @@
+"""Which reference belongs to which picture: by their names (``docs/quality-decision.md``)."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from runtime.decode import Decoder
+from runtime.errors import ConfigError, FrameError, Reason
+from runtime.full_reference import PixelPair, Pixels
+from runtime.pictures import Found, find_pictures, read_bytes
+
+SEPARATORS = "_-."
+"""What follows the reference's name in that of its distorted versions: ``i01.bmp``, ``i01_08_3.bmp``."""
+
+
+class Pair(NamedTuple):
+    """A picture and its reference's file; None: it has none."""
+
+    found: Found
+    reference: Path | None
+
+
+def pair_up(pictures: Sequence[Found], references: Path) -> list[Pair]:
+    """Find each picture's reference.
+
+    Args:
+        pictures: by their paths below the folder that was searched.
+        references: one file, which is the reference of all; or a folder, where a reference has its picture's path and
+            name but for the ending, or, whatever the case of letters, one with which the picture's begins, followed by
+            one of ``SEPARATORS``. The longest such name wins.
+
+    Raises:
+        ConfigError: there is no such file or folder, or two references have the name in question.
+    """
+    if references.is_file():
+        return [Pair(found, references) for found in pictures]
+    if not references.is_dir():
+        raise ConfigError(f"--reference {references}: no such file or folder")
+    exact: dict[str, list[Path]] = {}
+    folded: dict[str, list[Path]] = {}
+    for each in find_pictures([references]).found:
+        exact.setdefault(_stem(each), []).append(each.path)
+        folded.setdefault(_stem(each).casefold(), []).append(each.path)
+    return [Pair(found, _only(found, _candidates(_stem(found), exact, folded))) for found in pictures]
+
+
+def outside(pictures: Iterable[Found], references: Path, searched: Iterable[Path]) -> list[Found]:
+    """The pictures but for those in the references' folder, where that lies in a folder that is searched."""
+    own = references.resolve()
+    if not any(folder.is_dir() and folder.resolve() in own.parents for folder in searched):
+        return list(pictures)
+    return [found for found in pictures if not found.path.resolve().is_relative_to(own)]
+
+
+def _stem(found: Found) -> str:
+    return found.name.with_suffix("").as_posix()
+
+
+def _candidates(stem: str, exact: dict[str, list[Path]], folded: dict[str, list[Path]]) -> list[Path]:
+    if stem in exact:
+        return exact[stem]
+    name = stem.casefold()
+    for end in range(len(name), 0, -1):
+        if (end == len(name) or name[end] in SEPARATORS) and name[:end] in folded:
+            return folded[name[:end]]
+    return []
+
+
+def _only(found: Found, candidates: Sequence[Path]) -> Path | None:
+    if len(candidates) > 1:
+        raise ConfigError(
+            f"--reference: {candidates[0]} and {candidates[1]} could both be the reference of {found.path}; leave one "
+            "of them in the folder"
+        )
+    return candidates[0] if candidates else None
+
+
+class PairReader:
+    """Reads pairs at full size; a reference that comes again is not decoded again.
+
+    Args:
+        max_pixels: the largest picture that is decoded.
+        references: as ``pair_up`` was given it, for the faults' text.
+    """
+
+    def __init__(self, max_pixels: int, references: Path) -> None:
+        self._references = references
+        self._frames, self._pristine = Decoder(max_pixels), Decoder(max_pixels)
+        self._last: tuple[Path, Pixels | FrameError] | None = None
+
+    def read(self, pair: Pair, value: bytes) -> PixelPair | FrameError:
+        """The pair's pixels, valid until the next one is read; or why it cannot be compared.
+
+        Args:
+            pair: the picture and its reference.
+            value: the picture's bytes.
+
+        Raises:
+            ConfigError: the reference's file cannot be read.
+        """
+        if pair.reference is None:
+            return FrameError(
+                Reason.UNMATCHED,
+                f"no picture in {self._references} is called {_stem(pair.found)!r}, or by a beginning of it that one "
+                f"of {' '.join(SEPARATORS)} follows",
+            )
+        try:
+            frame = self._frames.decode(value).pixels
+        except FrameError as error:
+            return error
+        reference = self._reference(pair.reference)
+        return reference if isinstance(reference, FrameError) else PixelPair(frame, reference)
+
+    def _reference(self, path: Path) -> Pixels | FrameError:
+        if self._last is None or self._last[0] != path:
+            self._last = path, self._decoded(path)
+        return self._last[1]
+
+    def _decoded(self, path: Path) -> Pixels | FrameError:
+        value = read_bytes(path)
+        try:
+            return self._pristine.decode(value).pixels
+        except FrameError as error:
+            return FrameError(Reason.BAD_REFERENCE, f"{path}: {error}")
