@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic import BaseModel
+
 from runtime.errors import ConfigError
 from runtime.faults import faults_of
 from training.commands.arguments import natural, positive
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from training.run_record import RunRecord
     from training.trainer import Plan, Trainer
 
-AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
 KEPT_NAMES = ("run", "snapshot")
 """Of the run's own files."""
 
@@ -53,7 +55,7 @@ def add_run(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def read_recipe(recipes: Mapping[str, AnyRecipe], name: str, changes: list[str], epochs: float | None) -> AnyRecipe:
-    """A recipe by its name or from a JSON file, with changes.
+    """A recipe by its name or from a JSON file, with changes; of one inside of another by PART.NAME.
 
     Raises:
         ConfigError: there is no such recipe, or it does not have what is to be changed.
@@ -69,18 +71,31 @@ def read_recipe(recipes: Mapping[str, AnyRecipe], name: str, changes: list[str],
         known = recipes[name] if name in recipes else kind.model_validate_json(path.read_bytes())
         fields: dict[str, Any] = known.model_dump()
         for change in changes:
-            key, mark, value = change.partition("=")
-            if not mark or key not in fields:
-                raise ConfigError(f"--set {change}: NAME=VALUE is due, NAME one of {', '.join(fields)}")
+            path_text, mark, value = change.partition("=")
+            holder, key = _holder(fields, path_text)
+            if not mark or key not in holder:
+                raise ConfigError(f"--set {change}: NAME=VALUE is due, NAME one of {', '.join(_names(fields))}")
             try:
-                fields[key] = from_json(value)
+                holder[key] = from_json(value)
             except ValueError:  # a word
-                fields[key] = value
+                holder[key] = value
         if epochs is not None:
             fields["epochs"] = epochs
         return kind.model_validate(fields)
     except ValidationError as error:
         raise ConfigError(f"--recipe {name}: {faults_of(error, 'recipe')}") from error
+
+
+def _holder(fields: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
+    """What holds the field of a name such as ``learning_rate`` or ``classes.learning_rate``, and its own name there."""
+    part, dot, own = name.partition(".")
+    inside = fields.get(part)
+    return (inside, own) if dot and isinstance(inside, dict) else (fields, name)
+
+
+def _names(fields: dict[str, Any]) -> Iterator[str]:
+    for name, value in fields.items():
+        yield from (f"{name}.{own}" for own in value) if isinstance(value, dict) else [name]
 
 
 def begin(options: argparse.Namespace) -> None:
