@@ -21,11 +21,31 @@ from training.damage.kinds import KINDS
 from training.damage.light import light_of, pixels_of
 from training.damage.loss import GREY, MACROBLOCK
 from training.damage.noise import READ_NOISE
+from training.damage.tid import KINDS_OF_TID, between
+from training.damage.tid import LADDERS as TID_LADDERS
 
 Pixels = NDArray[np.uint8]
 
 PHOTOS = Path(__file__).parents[2] / "demo" / "photos"
-RANDOM = {"motion", "noise", "low_light", "loss"}
+RANDOM = {
+    "motion",
+    "noise",
+    "low_light",
+    "loss",
+    "chroma_noise",
+    "correlated_noise",
+    "masked_noise",
+    "high_frequency_noise",
+    "impulse",
+    "multiplicative_noise",
+    "comfort_noise",
+    "denoise",
+    "noisy_jpeg",
+    "jpeg_errors",
+    "jpeg2000_errors",
+    "pattern_noise",
+    "local_blocks",
+}
 LADDERS: dict[str, list[float]] = {  # mild to harsh, as far as pictures differ
     "jpeg": [100, 90, 60, 30, 15, 7, 3, 1],
     "webp": [100, 90, 60, 30, 15, 7, 1],
@@ -38,6 +58,30 @@ LADDERS: dict[str, list[float]] = {  # mild to harsh, as far as pictures differ
     "dark": [0.9, 0.6, 0.3, 0.1, 0.03, 0.01, 0.001],
     "downscale": [1.2, 2, 3, 5, 8, 15, 30],
     "loss": [0.07, 0.2, 0.4, 0.6, 0.8, 1],
+    "chroma_noise": [0.5, 2, 5, 10, 20, 50],
+    "correlated_noise": [1, 3, 8, 20, 40, 80],
+    "masked_noise": [1, 3, 8, 20, 40, 80],
+    "high_frequency_noise": [1, 3, 8, 20, 40, 80],
+    "impulse": [0.001, 0.01, 0.05, 0.2, 0.6],
+    "multiplicative_noise": [0.01, 0.03, 0.1, 0.3, 0.8],
+    "comfort_noise": [3, 10, 30, 100, 300],
+    "quantisation": [4, 10, 25, 50, 100],
+    "dither": [200, 64, 24, 8, 2],
+    "denoise": [3, 8, 15, 30, 60],
+    "noisy_jpeg": [2, 6, 12, 25, 40],
+    "jpeg2000": [5, 15, 40, 100, 300],
+    "jpeg_errors": [0.05, 0.3, 0.6, 1],
+    "jpeg2000_errors": [0.002, 0.02, 0.1, 0.4],
+    "pattern_noise": [20, 100, 400, 1500],
+    "local_blocks": [10, 50, 150, 400],
+    "brighter": [2, 8, 20, 50, 120],
+    "darker": [2, 8, 20, 50, 120],
+    "more_contrast": [1.05, 1.2, 1.5, 2.5, 5],
+    "less_contrast": [1.05, 1.2, 1.6, 3, 10],
+    "less_saturation": [0.1, 0.3, 0.6, 1, 1.6],
+    "more_saturation": [0.1, 0.3, 0.6, 1, 2],
+    "aberration": [0.3, 1, 2.5, 6, 14],
+    "sparse": [0.3, 0.1, 0.03, 0.01, 0.004],
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -120,7 +164,7 @@ def test_a_quality_is_a_whole_number(kind: str) -> None:
 
 def test_unknown_kinds_are_refused() -> None:
     """The error lists the kinds that there are."""
-    with pytest.raises(ConfigError, match=r"no kind of damage 'fog'; there are jpeg, .*, loss"):
+    with pytest.raises(ConfigError, match=r"no kind of damage 'fog'; there are jpeg, .*, loss, .*, sparse"):
         damaged(pictures.scene(20, 10), Damage("fog", 1))
 
 
@@ -156,7 +200,7 @@ def test_stronger_is_further_from_the_original(kind: str, photos: list[Pixels]) 
 
     assert (ladder == sorted(ladder)) == (KINDS[kind].harsher == "higher")
     assert np.all(np.diff(errors) > 0), errors
-    assert errors[0] < 0.4 * errors[-1]
+    assert errors[0] < 0.5 * errors[-1]
 
 
 @pytest.mark.parametrize(
@@ -409,3 +453,46 @@ def test_sides_that_a_codec_cannot_hold_are_refused(kind: str) -> None:
     assert damaged(np.zeros((2, longest, 3), np.uint8), Damage(kind, 30)).shape == (2, longest, 3)
     with pytest.raises(ConfigError, match=f"cannot hold a picture of {longest + 1} x 2 px; a side may have {longest}"):
         damaged(np.zeros((2, longest + 1, 3), np.uint8), Damage(kind, 30))
+
+
+# --- TID2013's kinds
+
+
+def test_every_kind_of_tid_has_a_ladder() -> None:
+    """24 numbers, and each name once."""
+    names = [name for kinds in KINDS_OF_TID.values() for name in kinds]
+    assert list(KINDS_OF_TID) == list(range(1, 25))
+    assert sorted(names) == sorted(set(names)) == sorted(TID_LADDERS)
+
+
+@pytest.mark.parametrize("kind", TID_LADDERS)
+def test_a_ladder_of_tid_goes_from_35_to_15_decibels(kind: str, photos: list[Pixels]) -> None:
+    """Level by level the median PSNR over photographs falls, within what TID2013's own levels have."""
+    median = [
+        np.median(
+            [
+                _psnr(damaged(photo, Damage(kind, between(kind, TID_LADDERS[kind], level), seed)), photo)
+                for seed, photo in enumerate(photos[:7])
+            ]
+        )
+        for level in range(1, 6)
+    ]
+    assert np.all(np.diff(median) <= 0), median  # of a few large blocks two levels may have as many
+    assert median[4] < median[2] < median[0]
+    assert 25 < median[0] < 40
+    assert 14 < median[4] < 29
+
+
+def test_bit_errors_stay_in_their_row_of_blocks(photos: list[Pixels]) -> None:
+    """Restart markers end them; some row is as the intact JPEG has it, and some is not."""
+    photo = photos[0]
+    intact = simplejpeg.decode_jpeg(
+        cv2.imencode(".jpg", photo[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])[1].tobytes()
+    )
+    after = damaged(photo, Damage("jpeg_errors", 0.3, 4))
+    changed = (np.abs(after.astype(int) - intact).max(axis=(1, 2)) > 0).reshape(-1, 16).any(axis=1)
+    assert 0 < changed.sum() < len(changed) * 0.8  # chroma is interpolated over a row's border
+
+
+def _psnr(pixels: Pixels, others: Pixels) -> float:
+    return float(10 * np.log10(255**2 / np.mean((pixels.astype(np.float64) - others) ** 2)))

@@ -162,7 +162,7 @@ def test_paper_is_nine_levels_of_jpeg() -> None:
     [
         ("jpeg", "'jpeg'", "KIND:STRENGTH,STRENGTH,..."),
         ("jpeg:", "'jpeg:'", "KIND:LOWEST..HIGHEST:COUNT"),
-        ("fog:3", "'fog'", "jpeg, webp, avif, blur, gaussian, motion, noise, low_light, dark, downscale, loss"),
+        ("fog:3", "'fog'", "jpeg, webp, avif, blur, gaussian, motion, noise, low_light, dark, downscale, loss, "),
         ("jpeg:5,0", "strength 0", "quality 1 to 100, whole numbers"),
         ("jpeg:5,101", "strength 101", "quality 1 to 100"),
         ("jpeg:2.5", "strength 2.5", "whole numbers"),

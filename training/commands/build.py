@@ -1,14 +1,18 @@
-"""``build``: data sets made of others. ``cover``: pictures under a ladder of blurs; ``compose``: frames of cut-outs."""
+"""``build``: data sets made of others.
+
+``cover``: pictures under a ladder of blurs; ``compose``: frames of cut-outs; ``quality``: pictures under TID2013's
+kinds of distortion.
+"""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import Progress
 
+from training.commands import build_quality
 from training.commands.arguments import Commands, frame_size, natural, positive, share
-from training.commands.progress import progress_bar
+from training.commands.progress import BuildBar, progress_bar
 from training.data.layout_names import LAYOUTS
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ def add(commands: Commands) -> None:
     )
     _add_cover(tasks)
     _add_compose(tasks)
+    build_quality.add(tasks)
 
 
 def _add_cover(tasks: Commands) -> None:
@@ -132,7 +137,7 @@ def build_cover(options: argparse.Namespace) -> None:
         without=tuple(options.without),
     )
     with progress_bar(Console(stderr=True)) as progress:
-        made = build(options.output, plan, _Bar(progress), workers=options.workers)
+        made = build(options.output, plan, BuildBar(progress), workers=options.workers)
     _tell(options.output, made)
 
 
@@ -150,7 +155,7 @@ def build_composed(options: argparse.Namespace) -> None:
         encoding=options.encoding,
     )
     with progress_bar(Console(stderr=True)) as progress:
-        shares = compose_set(options.output, asked, _Bar(progress), workers=options.workers)
+        shares = compose_set(options.output, asked, BuildBar(progress), workers=options.workers)
     print(
         f"{options.output}: {len(shares)} frames, {asked.sides().count('test')} of them for the test; subjects cover "
         f"{100 * min(shares):.1f} to {100 * max(shares):.1f} %, {100 * sum(shares) / len(shares):.1f} % in the mean"
@@ -167,17 +172,3 @@ def _tell(folder: Path, made: "CoverSet") -> None:
     for name, why in header.left_out.items():
         print(f"left out: {name}: {why}")
     print(f"digest {made.digest}")
-
-
-class _Bar:
-    """Shows a build on the terminal."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("")
-
-    def begin(self, phase: str, total: int) -> None:
-        self._progress.update(self._task, description=phase, total=total, completed=0)
-
-    def advance(self) -> None:
-        self._progress.advance(self._task)

@@ -21,3 +21,17 @@ def progress_bar(console: Console, *, transient: bool = True) -> Progress:
         disable=transient and not console.is_terminal,
         transient=transient,
     )
+
+
+class BuildBar:
+    """Shows a build on the terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("")
+
+    def begin(self, phase: str, total: int) -> None:
+        self._progress.update(self._task, description=phase, total=total, completed=0)
+
+    def advance(self) -> None:
+        self._progress.advance(self._task)

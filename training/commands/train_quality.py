@@ -1,0 +1,122 @@
+"""``train quality``: what would people say of this picture? The network that is served."""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import ConfigError
+from training.commands import fitting
+from training.commands.arguments import Commands
+from training.quality.light_recipes import RECIPES, LightRecipe
+
+if TYPE_CHECKING:
+    from training.quality.rated import RatedSet
+    from training.trainer import Plan
+
+
+def add(tasks: Commands) -> None:
+    parser = tasks.add_parser("quality", help="what would people say of this picture? The network that is served")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FOLDER",
+        help="sets of `build quality`, or published ones",
+    )
+    parser.add_argument(
+        "--weights", choices=("imagenet", "none"), default="imagenet", help="of the trunks (%(default)s; none: random)"
+    )
+    fitting.add_recipe(parser, RECIPES, "light")
+    fitting.add_run(parser, "quality")
+    parser.set_defaults(command=run, remedy="pip install 'framegate[train]'")
+
+
+def run(options: argparse.Namespace) -> None:
+    import torch
+
+    from training.models.quality_light import load_imagenet_trunks, quality_light
+    from training.quality.held_out import held_out, learned
+    from training.quality.light_training import LightTask, Validation
+    from training.quality.readers import read_rated, require_pictures
+    from training.quality.target import targets
+    from training.trainer import Trainer
+
+    fitting.begin(options)
+    recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs)
+    if recipe.batch_size % 2:
+        raise ConfigError(f"batch_size={recipe.batch_size}: a batch holds pairs of pictures, so an even number is due")
+    sets = [read_rated(folder) for folder in options.data]
+    for one in sets:
+        require_pictures(one)
+    torch.manual_seed(options.seed)
+    network = quality_light(dropout=recipe.dropout)
+    if options.weights == "imagenet":
+        load_imagenet_trunks(network)
+    teachers = [learned(one) for one in sets]
+    validation = Validation([held_out(one, options.validate // len(sets), options.seed) for one in sets])
+    task = LightTask(
+        [(one, targets(one)) for one in teachers], validation, recipe, seed=options.seed, device=options.device
+    )
+    plan = fitting.plan_of(options, recipe.epochs, task.epoch_steps)
+    with fitting.recorded(options, _asked(options, recipe, sets, plan)) as record:
+        trainer = Trainer(network, task, recipe, plan, options.output)
+        print(f"{len(task)} pairs teach; {plan.steps} steps of {recipe.batch_size}, an epoch is {task.epoch_steps}")
+        _, measures = fitting.fit(trainer, plan.steps, options.output)
+        _save(options, recipe, network, sets, record.commits, measures)
+        fitting.finish(options, record, measures)
+
+
+def _asked(options: argparse.Namespace, recipe: LightRecipe, sets: "list[RatedSet]", plan: "Plan") -> dict[str, Any]:
+    return {
+        "task": "quality",
+        "weights": options.weights,
+        "set": {one.name: one.digest for one in sets},
+        "recipe": recipe.model_dump(),
+        "steps": plan.steps,
+        "validate": options.validate,
+        "validate_every": plan.validate_every,
+        "seed": plan.seed,
+        "threads": options.threads,
+        "device": plan.device,
+    }
+
+
+def _save(
+    options: argparse.Namespace,
+    recipe: LightRecipe,
+    network: Any,
+    sets: "list[RatedSet]",
+    commits: tuple[str, ...],
+    measures: dict[str, float],
+) -> None:
+    from runtime.manifest import Provenance
+    from training.checkpoint import Checkpoint, Description, save_checkpoint
+    from training.quality.light_training import light_heads, light_inputs
+
+    code = f"; code {', '.join(commits)}" if commits else ""
+    begun = "; WARNING: begun with random weights, not ImageNet's" if options.weights == "none" else ""
+    learned = ", ".join(f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest}" for one in sets)
+    description = Description(
+        name=options.name,
+        version="1",
+        architecture="quality-light",
+        arguments={"dropout": recipe.dropout},
+        inputs=light_inputs(),
+        heads=light_heads(),
+        provenance=Provenance(
+            data=f"{learned}{code}{begun}",
+            metrics={f"held_out_{name}": value for name, value in measures.items() if value == value},  # noqa: PLR0124 - NaN
+            licence="Apache-2.0",
+            command=_command(options),
+        ),
+    )
+    save_checkpoint(options.output / options.name, Checkpoint(description, network.cpu().eval()))
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command that makes the checkpoint anew; files go by their names alone."""
+    words = ["python", "-m", "training", "train", "quality", "--data", *(folder.name for folder in options.data)]
+    words += ["--weights", options.weights] if options.weights != "imagenet" else []
+    return shlex.join([*words, *fitting.command_words(options)])

@@ -1,0 +1,63 @@
+"""A JPEG after bit errors on the way: shifted blocks and wrong colours up to the end of a row of blocks."""
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from runtime.decode import Pixels
+from runtime.opencv import cv2
+
+QUALITY = 75
+UNIT = 16
+"""Pixels along a side of what 4:2:0 codes at once."""
+MARKER = 0xFF
+
+
+def jpeg_errors(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
+    """``share`` of the rows of 16x16 blocks get one wrong bit; each row begins anew (restart markers).
+
+    With one seed, what a smaller share hits a larger one hits too.
+    """
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    columns = -(-pixels.shape[1] // UNIT)
+    flags = [cv2.IMWRITE_JPEG_QUALITY, QUALITY, cv2.IMWRITE_JPEG_RST_INTERVAL, columns]
+    done, encoded = cv2.imencode(".jpg", bgr, flags)
+    assert done
+    content = encoded.reshape(-1).copy()
+    rows = _intervals(content)
+    order = rng.permutation(len(rows))
+    places, bits = rng.random(len(rows)), rng.integers(8, size=len(rows))
+    for row in order[: max(1, round(share * len(rows)))]:
+        _flip(content, rows[row], float(places[row]), int(bits[row]))
+    # Lenient: libjpeg goes on at the next marker, and fills what it cannot read.
+    return np.asarray(simplejpeg.decode_jpeg(content.tobytes(), "RGB", strict=False), np.uint8)
+
+
+def _intervals(content: NDArray[np.uint8]) -> list[tuple[int, int]]:
+    """Where the coded rows of blocks lie: from after the scan's header to the end, cut at the restart markers."""
+    start = _scan(content)
+    markers = start + np.flatnonzero(
+        (content[start:-1] == MARKER) & (content[start + 1 :] >= 0xD0) & (content[start + 1 :] <= 0xD9)
+    )
+    begins = [start, *(int(place) + 2 for place in markers[:-1])]
+    return [(begin, int(end)) for begin, end in zip(begins, markers, strict=True)]
+
+
+def _scan(content: NDArray[np.uint8]) -> int:
+    """The first byte after the header of the scan."""
+    place = 2
+    while content[place + 1] != 0xDA:
+        place += 2 + int(content[place + 2]) * 256 + int(content[place + 3])
+    return place + 2 + int(content[place + 2]) * 256 + int(content[place + 3])
+
+
+def _flip(content: NDArray[np.uint8], row: tuple[int, int], place: float, bit: int) -> None:
+    """One bit in a row, near ``place`` of it, where no marker is made or unmade of it; a row may have no such bit."""
+    begin, end = row
+    first = begin + int(place * (end - begin))
+    for at in [*range(first, end), *range(begin, first)]:
+        before = content[at - 1] if at > begin else 0
+        changed = content[at] ^ (1 << bit)
+        if MARKER not in (before, content[at], changed):
+            content[at] = changed
+            return

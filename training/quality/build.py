@@ -1,0 +1,267 @@
+"""From sharp photographs to a proxy set: each reference under kinds and strengths of distortion, with scores."""
+
+import hashlib
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from runtime.decode import Pixels
+from runtime.errors import ConfigError
+from runtime.opencv import cv2
+from training.damage.apply import damaged
+from training.damage.damage import UNDAMAGED, Damage
+from training.damage.plan import generator
+from training.data.split import Split, split_of
+from training.feeder import made_ahead
+from training.files import write_whole
+from training.lock import only_writer
+from training.quality.calibration import LEVELS, Calibration, calibrate
+from training.quality.fidelity import Fidelity, fidelity
+from training.quality.ladders import LADDERS, strength_at
+from training.quality.opinions import Opinions
+from training.quality.proxy_set import HEADER, RATINGS, ProxyHeader, ProxyRow, ratings_bytes, read_proxy
+from training.quality.rated import RatedSet
+from training.quality.references import Photograph, cuts, find_photographs
+from training.quality.votes import mean_and_deviation, voted
+
+CALIBRATION = "calibration.json"
+JOURNAL = "journal"
+"""Folder of what is measured already: a build that was interrupted goes on from there."""
+LEAST_LEVEL, MOST_LEVEL = 0.4, 6.4
+"""What is trained on: beyond the ladder, for TID2013 distorts pictures without much detail harder than others."""
+
+Floats = NDArray[np.float64]
+
+
+class Watcher(Protocol):
+    """Who follows a build."""
+
+    def begin(self, phase: str, total: int) -> None:
+        """A phase of so many steps begins."""
+
+    def advance(self) -> None:
+        """One step is done."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is built of which photographs."""
+
+    folders: tuple[Path, ...]
+    size: tuple[int, int] = (384, 512)
+    """(height, width) of a reference."""
+    cuts: int = 4
+    """References of a photograph, at most."""
+    limit: int | None = None
+    """Photographs of a folder, at most."""
+    draws: int = 20
+    """Distorted pictures of each reference that is trained on: two strengths of half as many kinds."""
+    test_share: float = 0.1
+    """Of the photographs. Their first reference gets every kind at all five levels."""
+    votes: int = 107
+    seed: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Of all that decides the pictures of a photograph."""
+        return hashlib.sha256(repr((self.size, self.cuts, self.draws, self.seed, LADDERS)).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    photograph: Photograph
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A picture that is written and compared, without a score yet."""
+
+    name: str
+    reference: str
+    content: str
+    kind: str
+    strength: float
+    level: float
+    split: Split
+    fidelity: Fidelity
+
+
+def build(
+    folder: Path, plan: Plan, watcher: Watcher, *, scores: Opinions | Calibration | None = None, workers: int = 2
+) -> RatedSet:
+    """Build a set into a folder; after an interruption, called alike, it goes on.
+
+    Args:
+        folder: of the set.
+        plan: what is built.
+        watcher: is told how far it is.
+        scores: people's opinions to fit the scores to, or a fit of another set; None: mean ranks of the metrics.
+        workers: threads.
+
+    Raises:
+        ConfigError: the folder holds a set already, a photograph cannot be used, or the opinions do not fit.
+    """
+    with only_writer(folder):
+        if (folder / RATINGS).exists():
+            raise ConfigError(f"{folder} holds a quality set already: give another --output, or delete it")
+        photographs = find_photographs(plan.folders, plan.limit, plan.seed)
+        works = [_Work(one, split_of(one.sha256, plan.test_share)) for one in photographs]
+        watcher.begin("distorting", len(works))
+        measured: list[_Measured] = []
+        for each in made_ahead(lambda work: _measured(folder, plan, work), works, workers=workers, ahead=2 * workers):
+            watcher.advance()
+            measured += each
+        mos, calibration = _scores(measured, scores)
+        if calibration is not None:
+            write_whole(folder / CALIBRATION, calibration.model_dump_json(indent=1).encode())
+        write_whole(folder / HEADER, _header(folder, plan, photographs, calibration).model_dump_json(indent=1).encode())
+        write_whole(folder / RATINGS, ratings_bytes(_rows(measured, mos, plan)))
+        shutil.rmtree(folder / JOURNAL)
+    return read_proxy(folder)
+
+
+def _measured(folder: Path, plan: Plan, work: _Work) -> list[_Measured]:
+    """All pictures of a photograph, written and compared; what the journal has is not made again."""
+    journal = folder / JOURNAL / plan.digest / f"{work.photograph.sha256}.json"
+    if journal.exists():
+        return _recalled(journal)
+    measured: list[_Measured] = []
+    count = 1 if work.split == "test" else plan.cuts
+    for number, reference in enumerate(cuts(work.photograph, plan.size, count, plan.seed)):
+        stem = f"{work.photograph.sha256[:16]}-{number}"
+        place = f"references/{stem}.png"
+        _write(folder / place, reference)
+        for damage, level in _damages(plan, work.split, stem):
+            pixels = damaged(reference, damage)
+            name = f"pictures/{stem}-{damage.kind}-{level:g}.png"
+            _write(folder / name, pixels)
+            measured.append(
+                _Measured(
+                    name,
+                    place,
+                    work.photograph.name,
+                    damage.kind,
+                    damage.strength,
+                    level,
+                    work.split,
+                    fidelity(pixels, reference),
+                )
+            )
+    _remember(journal, measured)
+    return measured
+
+
+def _damages(plan: Plan, split: Split, stem: str) -> Iterator[tuple[Damage, float]]:
+    """The distortions of one reference with their levels; the reference itself comes first."""
+    rng = generator(f"{plan.seed}:{stem}")
+    yield UNDAMAGED, 0.0
+    if split == "test":
+        for kind in LADDERS:
+            seed = int(rng.integers(2**31))  # one seed a kind: strengths differ in nothing else
+            for level in LEVELS:
+                yield Damage(kind, strength_at(kind, level), seed), float(level)
+        return
+    kinds = list(LADDERS)
+    for place in rng.permutation(len(kinds))[: max(1, plan.draws // 2)]:
+        seed = int(rng.integers(2**31))
+        for drawn in sorted(round(float(level), 2) for level in rng.uniform(LEAST_LEVEL, MOST_LEVEL, size=2)):
+            yield Damage(kinds[place], strength_at(kinds[place], drawn), seed), drawn
+
+
+def _scores(measured: Sequence[_Measured], scores: Opinions | Calibration | None) -> tuple[Floats, Calibration | None]:
+    fidelities = [one.fidelity for one in measured]
+    if scores is None:
+        return _ranks(fidelities), None
+    calibration = scores if isinstance(scores, Calibration) else calibrate(_cells(measured), scores)
+    return calibration.mos([one.kind for one in measured], fidelities), calibration
+
+
+def _cells(measured: Sequence[_Measured]) -> dict[tuple[str, int], list[Fidelity]]:
+    cells: dict[tuple[str, int], list[Fidelity]] = defaultdict(list)
+    for one in measured:
+        if one.level in LEVELS and one.split == "test":
+            cells[one.kind, int(one.level)].append(one.fidelity)
+    return cells
+
+
+def _ranks(fidelities: Sequence[Fidelity]) -> Floats:
+    """Mean of the ranks by each metric, from 1, the worst of the set, to 5."""
+    values = np.array([astuple(one) for one in fidelities]) * (1, -1, 1)
+    ranks = np.mean([rankdata(values[:, place], method="average") for place in range(3)], axis=0)
+    result: Floats = 1 + 4 * (ranks - ranks.min()) / max(1.0, float(np.ptp(ranks)))
+    return result
+
+
+def _rows(measured: Sequence[_Measured], mos: Floats, plan: Plan) -> list[ProxyRow]:
+    shares = voted(mos, plan.votes, generator(f"{plan.seed}:votes"))
+    means, deviations = mean_and_deviation(shares)
+    return [
+        _row(one, float(mean), float(deviation), [round(float(share), 6) for share in row])
+        for one, mean, deviation, row in zip(measured, means, deviations, shares, strict=True)
+    ]
+
+
+def _row(one: _Measured, mos: float, sd: float, shares: Sequence[float]) -> ProxyRow:
+    c1, c2, c3, c4, c5 = shares
+    return ProxyRow(
+        name=one.name,
+        reference=one.reference,
+        content=one.content,
+        kind=one.kind,
+        strength=one.strength,
+        level=one.level,
+        split=one.split,
+        vsi=round(one.fidelity.vsi, 6),
+        mdsi=round(one.fidelity.mdsi, 6),
+        haarpsi=round(one.fidelity.haarpsi, 6),
+        mos=round(mos, 4),
+        sd=round(sd, 4),
+        c1=c1,
+        c2=c2,
+        c3=c3,
+        c4=c4,
+        c5=c5,
+    )
+
+
+def _header(
+    folder: Path, plan: Plan, photographs: Sequence[Photograph], calibration: Calibration | None
+) -> ProxyHeader:
+    return ProxyHeader(
+        name=folder.resolve().name,
+        labels="ranks" if calibration is None else "opinions",
+        opinion_contents=() if calibration is None else calibration.contents,
+        folders=tuple(one.resolve().name for one in plan.folders),
+        photographs={one.name: one.sha256 for one in photographs},
+        size=plan.size,
+        cuts=plan.cuts,
+        draws=plan.draws,
+        votes=plan.votes,
+        test_share=plan.test_share,
+        seed=plan.seed,
+    )
+
+
+def _write(path: Path, pixels: Pixels) -> None:
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    done, encoded = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])  # ten times as quick as the default
+    assert done
+    write_whole(path, encoded.tobytes())
+
+
+def _remember(path: Path, measured: Sequence[_Measured]) -> None:
+    write_whole(path, json.dumps([asdict(one) for one in measured]).encode())
+
+
+def _recalled(path: Path) -> list[_Measured]:
+    rows = json.loads(path.read_bytes())
+    return [_Measured(**{**row, "fidelity": Fidelity(**row["fidelity"])}) for row in rows]

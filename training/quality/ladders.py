@@ -1,0 +1,18 @@
+"""Kinds of distortion of the proxy set, each with five strengths: TID2013's 24, and some that cameras add."""
+
+from training.damage import tid
+from training.damage.tid import Ladder, between
+
+CAMERA: dict[str, Ladder] = {
+    "blur": (0.8, 1.5, 2.5, 4, 6.5),
+    "motion": (2.5, 5, 9, 15, 25),
+    "downscale": (1.3, 1.8, 2.5, 3.5, 5),
+    "low_light": (1500, 500, 170, 60, 20),
+    "avif": (60, 45, 30, 18, 8),
+}
+LADDERS: dict[str, Ladder] = tid.LADDERS | CAMERA
+
+
+def strength_at(kind: str, level: float) -> float:
+    """The strength of a kind of ``LADDERS`` at a level: 1 is the mildest of the ladder, 5 the harshest."""
+    return between(kind, LADDERS[kind], level)

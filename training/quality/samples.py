@@ -1,0 +1,136 @@
+"""What a no-reference network learns from: pairs of pictures of one content, under one window."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.decode import Pixels
+from runtime.errors import ConfigError
+from runtime.manifest import Input
+from runtime.preprocess import Preprocessor
+from training.data.picture import read_picture
+from training.quality.rated import Rated, RatedSet
+from training.quality.target import Target
+from training.utility.samples import Order
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from."""
+
+    inputs: tuple[Pixels, ...]
+    """Per input of the network: (n, ..., 3) uint8 RGB."""
+    distribution: NDArray[np.float32]
+    """(n, 5): shares of the votes."""
+    mos: NDArray[np.float32]
+    """(n,) in [1, 5]."""
+    pair: NDArray[np.int64]
+    """(n,): pictures of one number are of one content, kind and window."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    picture: Rated
+    target: Target
+
+
+class Pairs:
+    """An endless sequence of pairs; each place in it is settled by the seed and its number alone.
+
+    A pair is two pictures of one content: two strengths of one kind of distortion, or one and the undistorted picture.
+    Both are cut and turned alike, so that they differ in nothing else. A set that names no kinds, or has one picture of
+    each content, gives pairs of the same content where it can, and single pictures twice where it cannot.
+
+    Args:
+        sets: with the targets of their pictures, in their order.
+        inputs: what the network is shown.
+        least_window: of a picture's height and width each this part is shown at least.
+        seed: settles all that is drawn.
+    """
+
+    def __init__(
+        self, sets: Sequence[tuple[RatedSet, Sequence[Target]]], inputs: Sequence[Input], least_window: float, seed: int
+    ) -> None:
+        """Raises ConfigError where there is nothing to learn from."""
+        self._groups = [group for rated, targets in sets for group in _groups(rated, targets)]
+        if not self._groups:
+            raise ConfigError(f"{', '.join(one.name for one, _ in sets)}: there is no picture to learn from")
+        self._preprocessors = [Preprocessor(spec) for spec in inputs]
+        self._least, self._seed = least_window, seed
+        self._order = Order(len(self._groups), seed)
+
+    def __len__(self) -> int:
+        """Pairs of an epoch."""
+        return len(self._groups)
+
+    def batch(self, step: int, pairs: int) -> Batch:
+        """A step's pairs: twice as many pictures."""
+        places, mirrored = self._order.batch(step, pairs)
+        drawn: list[tuple[_Judged, tuple[Pixels, ...], int]] = []
+        for number, (place, mirror) in enumerate(zip(places, mirrored, strict=True)):
+            rng = _generator(self._seed, step, number)
+            drawn += [(one, seen, number) for one, seen in self._pair(self._groups[place], bool(mirror), rng)]
+        return Batch(
+            tuple(np.stack(each) for each in zip(*(seen for _, seen, _ in drawn), strict=True)),
+            np.array([one.target.distribution for one, _, _ in drawn], np.float32),
+            np.array([one.target.mos for one, _, _ in drawn], np.float32),
+            np.array([number for _, _, number in drawn], np.int64),
+        )
+
+    def _pair(
+        self, group: Sequence[_Judged], mirror: bool, rng: np.random.Generator
+    ) -> list[tuple[_Judged, tuple[Pixels, ...]]]:
+        chosen = rng.choice(len(group), size=2, replace=len(group) < 2)
+        return [
+            (group[place], self._seen(group[place].picture.path, mirror, window))
+            for window in [rng.random(4)]
+            for place in chosen
+        ]
+
+    def _seen(self, path: Path, mirror: bool, window: NDArray[np.float64]) -> tuple[Pixels, ...]:
+        pixels = read_picture(path)
+        height, width = pixels.shape[:2]
+        tall, wide = (
+            round(side * (self._least + (1 - self._least) * share))
+            for side, share in zip((height, width), window[:2], strict=True)
+        )
+        top, left = int(window[2] * (height - tall + 1)), int(window[3] * (width - wide + 1))
+        part = pixels[top : top + tall, left : left + wide]
+        return shown(np.ascontiguousarray(part[:, ::-1] if mirror else part), self._preprocessors)
+
+
+def shown(pixels: Pixels, preprocessors: Sequence[Preprocessor]) -> tuple[Pixels, ...]:
+    """A picture as the gateway shows it to each input."""
+    slots = []
+    for preprocessor in preprocessors:
+        batch = preprocessor.batch(1)
+        preprocessor.fill(pixels, batch[0])
+        slots.append(batch[0])
+    return tuple(slots)
+
+
+def _groups(rated: RatedSet, targets: Sequence[Target]) -> list[list[_Judged]]:
+    """Pictures of one reference and kind, with the undistorted one."""
+    by_kind: dict[tuple[str, str], list[_Judged]] = defaultdict(list)
+    undistorted: dict[str, _Judged] = {}
+    for picture, target in zip(rated.pictures, targets, strict=True):
+        source = str(picture.reference or picture.name)
+        if picture.level == 0:
+            undistorted[source] = _Judged(picture, target)
+        else:
+            by_kind[source, picture.kind or ""].append(_Judged(picture, target))
+    groups = [
+        [*group, undistorted[source]] if source in undistorted else group for (source, _), group in by_kind.items()
+    ]
+    alone = undistorted.keys() - {source for source, _ in by_kind}
+    return groups + [[undistorted[source]] for source in sorted(alone)]
+
+
+def _generator(seed: int, step: int, number: int) -> np.random.Generator:
+    digest = hashlib.sha256(f"{seed}:quality:{step}:{number}".encode()).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))
