@@ -1,0 +1,132 @@
+"""How near predicted shares of the votes 1 to 5 are to the true ones.
+
+Before anything is measured, shares below 0 become 0 and each row is brought to a sum of 1. DeepRN's Table 3 reports
+numbers that no normalised distributions can have (a KS above 2.5 times the MAE): its predictions were not.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.metrics.correlation import lcc
+from training.metrics.opinion import srocc
+from training.quality.votes import cut_gaussian, koniq_deviation, mean_and_deviation
+
+Numbers = NDArray[Any]
+Floats = NDArray[np.float64]
+SMOOTHING = 1e-3
+"""Added to every share before a logarithm is taken. The divergences depend on it."""
+KONIQ_SD_CURVE: Callable[[Floats], Floats] = koniq_deviation
+discretised = cut_gaussian
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionErrors:
+    """Means over pictures; 0 is the best of all but the last two."""
+
+    pictures: int
+    kl: float
+    """Symmetric Kullback-Leibler divergence, KL(p||q) + KL(q||p), in nats, after ``SMOOTHING``."""
+    jeffreys: float
+    """Half of it."""
+    js: float
+    """Jensen-Shannon divergence, in nats, 0 to ln 2."""
+    ks: float
+    """Kolmogorov-Smirnov distance: the largest difference of the cumulative shares, 0 to 1."""
+    emd1: float
+    """Earth mover's distance with r = 1, in scores, 0 to 4: the sum of the differences of the cumulative shares."""
+    emd2: float
+    """With r = 2, as NIMA has it (Eq. 1): root of the mean over the five bins, 0 to 0.894."""
+    mae: float
+    """Mean absolute error of a share, 0 to 0.4."""
+    rmse: float
+    """Root mean square error of a picture's shares."""
+    plcc_sd: float
+    """Pearson's correlation of the standard deviations, -1 to 1."""
+    srocc_sd: float
+    """Spearman's."""
+
+
+def distribution_errors(truth: Numbers, predicted: Numbers) -> DistributionErrors:
+    """Of predicted shares (n, 5), beside true ones (n, 5)."""
+    p, q = normalised(truth), normalised(predicted)
+    divergence = kl(p, q)
+    deviations = mean_and_deviation(p)[1], mean_and_deviation(q)[1]
+    gaps = np.abs(p - q)
+    return DistributionErrors(
+        pictures=len(p),
+        kl=float(divergence.mean()),
+        jeffreys=float(divergence.mean() / 2),
+        js=float(js(p, q).mean()),
+        ks=float(ks(p, q).mean()),
+        emd1=float(emd1(p, q).mean()),
+        emd2=float(emd2(p, q).mean()),
+        mae=float(gaps.mean()),
+        rmse=float(np.sqrt((gaps**2).mean(axis=1)).mean()),
+        plcc_sd=lcc(*deviations),
+        srocc_sd=srocc(*deviations),
+    )
+
+
+def normalised(shares: Numbers) -> Floats:
+    """Rows (n, 5) that sum to 1, with nothing below 0; a row with nothing above 0 becomes even."""
+    above = np.maximum(shares.astype(np.float64), 0)
+    total = above.sum(axis=1, keepdims=True)
+    return np.where(total > 0, above / np.where(total > 0, total, 1), 1 / above.shape[1])
+
+
+def kl(truth: Numbers, predicted: Numbers) -> Floats:
+    """(n,): see ``DistributionErrors.kl``."""
+    p, q = (normalised(normalised(each) + SMOOTHING) for each in (truth, predicted))
+    divergence: Floats = ((p - q) * np.log(p / q)).sum(axis=1)
+    return divergence
+
+
+def js(truth: Numbers, predicted: Numbers) -> Floats:
+    """(n,): see ``DistributionErrors.js``."""
+    p, q = normalised(truth), normalised(predicted)
+    middle = (p + q) / 2
+    return (_entropy_to(p, middle) + _entropy_to(q, middle)) / 2
+
+
+def ks(truth: Numbers, predicted: Numbers) -> Floats:
+    """(n,): see ``DistributionErrors.ks``."""
+    distance: Floats = _cumulative_gaps(truth, predicted).max(axis=1)
+    return distance
+
+
+def emd1(truth: Numbers, predicted: Numbers) -> Floats:
+    """(n,): see ``DistributionErrors.emd1``."""
+    distance: Floats = _cumulative_gaps(truth, predicted)[:, :-1].sum(axis=1)
+    return distance
+
+
+def emd2(truth: Numbers, predicted: Numbers) -> Floats:
+    """(n,): see ``DistributionErrors.emd2``."""
+    distance: Floats = np.sqrt((_cumulative_gaps(truth, predicted) ** 2).mean(axis=1))
+    return distance
+
+
+def mean_distribution(shares: Numbers) -> Floats:
+    """(5,): the first baseline, one distribution for all pictures."""
+    return np.asarray(normalised(shares).mean(axis=0), np.float64)
+
+
+def fit_sd_curve(mos: Numbers, deviations: Numbers) -> Callable[[Floats], Floats]:
+    """The second baseline's curve: a parabola from means to standard deviations, fitted to a set's own (n,)."""
+    coefficients = np.polyfit(mos, deviations, 2)
+    return lambda means: np.asarray(np.polyval(coefficients, means), np.float64)
+
+
+def _cumulative_gaps(truth: Numbers, predicted: Numbers) -> Floats:
+    gaps: Floats = np.abs(np.cumsum(normalised(truth) - normalised(predicted), axis=1))
+    return gaps
+
+
+def _entropy_to(p: Floats, q: Floats) -> Floats:
+    ratio = np.where(p > 0, p / np.where(q > 0, q, 1), 1)
+    entropy: Floats = (p * np.log(ratio)).sum(axis=1)
+    return entropy
