@@ -19,6 +19,7 @@ from runtime.manifest import (
     Head,
     Manifest,
     Precision,
+    QualityFrHead,
     QualityHead,
     SaliencyHead,
     Tolerances,
@@ -230,7 +231,7 @@ def _rows(values: Scores) -> Scores:
 
 
 def _scores(head: Head, answers: Scores) -> Scores:
-    """The number that the threshold is held against: utility in [0, 1], mean opinion in 1..5, clarity in 1..10."""
+    """The number that the threshold is held against: utility in [0, 1], mean opinions in 1..5, clarity in 1..10."""
     return answers @ OPINIONS / answers.sum(axis=1) if isinstance(head, QualityHead) else answers
 
 
@@ -238,6 +239,8 @@ def _values(head: Head | None, answers: Scores) -> Scores:
     """All that can differ, on [0, 1]: (pictures, values). A distribution's mean counts beside its shares."""
     if isinstance(head, QualityHead):
         return np.column_stack([answers, (_scores(head, answers) - 1) / 4])
+    if isinstance(head, QualityFrHead):
+        return _rows((answers - 1) / 4)
     return _rows((answers - 1) / 9 if isinstance(head, ClarityHead) else answers)
 
 

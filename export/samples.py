@@ -1,4 +1,7 @@
-"""Real pictures as samples of an engine's inputs, through the runtime's own decoder and preprocessing."""
+"""Real pictures as samples of an engine's inputs, through the runtime's own decoder and preprocessing.
+
+An engine that compares is shown each picture beside copies of it: the picture is the reference, a copy what is judged.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +16,12 @@ from runtime.decode import Decoder, Picture
 from runtime.errors import ConfigError, FrameError
 from runtime.manifest import Input
 from runtime.preprocess import Preprocessor, Size, common_least
+from runtime.tiles import tile_corners
 
 MAX_PIXELS = 100_000_000
 SUFFIXES = {".jpg", ".jpeg", ".png"}
+TILES = 4
+"""Of each copy that an engine of tiles is shown: serving takes the mean over all, so no picture differs by more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +48,8 @@ def load_samples(paths: Sequence[Path], specs: Sequence[Input], *, damaged: bool
     Args:
         paths: pictures, and folders that are searched with their subfolders.
         specs: the inputs.
-        damaged: after each picture come its copies: JPEG quality 10 and 5, blurred, dark.
+        damaged: after each picture come its copies: JPEG quality 10 and 5, blurred, dark. Inputs of tiles show each
+            picture beside those copies, and one of JPEG quality 95, whatever is asked for here.
 
     Returns:
         for each input (n, *spec.shape) of its dtype, n > 0.
@@ -51,6 +58,8 @@ def load_samples(paths: Sequence[Path], specs: Sequence[Input], *, damaged: bool
         ConfigError: there are no pictures, or one of them cannot be read.
     """
     found = find_pictures(paths)
+    if any(spec.tiles for spec in specs):
+        return _load_tiles(found, specs)
     decoder, preprocessors = Decoder(MAX_PIXELS), {spec.name: Preprocessor(spec) for spec in specs}
     least = common_least(list(preprocessors.values()))
     copies = 1 + (len(LIVE_DAMAGE) if damaged else 0)
@@ -61,6 +70,35 @@ def load_samples(paths: Sequence[Path], specs: Sequence[Input], *, damaged: bool
         for name, preprocessor in preprocessors.items():
             preprocessor.fill(picture.pixels, samples[name][index], (picture.height, picture.width))
     return Samples(samples)
+
+
+def _load_tiles(found: Sequence[Path], specs: Sequence[Input]) -> Samples:
+    decoder, views = Decoder(MAX_PIXELS), [(spec, Preprocessor(spec)) for spec in specs]
+    samples: dict[str, list[NDArray[Any]]] = {spec.name: [] for spec in specs}
+    for path in found:
+        reference = _decode(decoder, path.read_bytes(), path, None).pixels.copy()
+        corners = _spread(reference.shape[:2], (specs[0].height, specs[0].width), path)
+        for name in ("whole", *LIVE_DAMAGE):
+            frame = _decode(decoder, COPIES[name](reference), path, None).pixels
+            for spec, view in views:
+                shown = frame if spec.of == "frame" else reference
+                samples[spec.name].extend(_cut(shown, corner, spec, view) for corner in corners)
+    return Samples({name: np.stack(tiles) for name, tiles in samples.items()})
+
+
+def _spread(size: tuple[int, ...], tile: Size, path: Path) -> list[tuple[int, int]]:
+    """At most ``TILES`` corners, evenly over all of the picture's."""
+    try:
+        corners = list(tile_corners((size[0], size[1]), tile))
+    except ValueError as error:
+        raise ConfigError(f"--pictures {path}: {error}; leave it out") from error
+    return [corners[at] for at in sorted({(2 * i + 1) * len(corners) // (2 * TILES) for i in range(TILES)})]
+
+
+def _cut(pixels: NDArray[np.uint8], corner: tuple[int, int], spec: Input, view: Preprocessor) -> NDArray[Any]:
+    (top, left), [slot] = corner, view.batch(1)
+    view.fill(pixels[top : top + spec.height, left : left + spec.width], slot)
+    return np.asarray(slot)
 
 
 def draw_samples(samples: Samples, count: int) -> Samples:

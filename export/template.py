@@ -21,10 +21,21 @@ def manifest_template(model: ModelProto, name: str) -> Template:
         "version": "1",
         "digest": weights_digest(model),
         "precision": _precision(model),
-        "inputs": [_input(spec) for spec in inputs(model)],
+        "inputs": _inputs(inputs(model)),
         "heads": [head for spec in outputs(model) for head in _heads(spec)],
         "provenance": {"data": None, "metrics": {}, "licence": None, "command": None},
     }
+
+
+def _inputs(specs: Sequence[TensorSpec]) -> list[Template]:
+    """Two pictures of one size are what is judged and its reference; which is which, only a name may tell."""
+    templates = [_input(spec) for spec in specs]
+    if len(specs) == 2 and len(specs[0].shape) == 4 and specs[0].shape[1:] == specs[1].shape[1:]:
+        told = [spec for spec in specs if "ref" in spec.name.lower()]
+        for template, spec in zip(templates, specs, strict=True):
+            del template["resize"]
+            template |= {"tiles": True, "of": ("reference" if spec in told else "frame") if len(told) == 1 else None}
+    return templates
 
 
 def _input(spec: TensorSpec) -> Template:
@@ -68,7 +79,7 @@ def _heads(spec: TensorSpec) -> list[Template]:
         return []
     match spec.shape:
         case (_,):
-            kind = next((kind for kind in ("utility", "clarity") if kind in spec.name.lower()), None)
+            kind = next((kind for kind in ("utility", "clarity", "quality_fr") if kind in spec.name.lower()), None)
             return [{"kind": kind, "output": spec.name, "threshold": None}]
         case (_, height, width):
             return [{"kind": "saliency", "output": spec.name, "height": _known(height), "width": _known(width)}]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from export.graph import outputs
 from export.manifest import attach_manifest, weights_digest
+from export.weight_views import fold_views
 from runtime.errors import ConfigError, EngineError
 from runtime.manifest import Head, Input, Manifest, SaliencyHead, whole_picture
 from training.checkpoint import Checkpoint, Description
@@ -75,7 +76,9 @@ def sized_inputs(description: Description, size: tuple[int, int] | None, dynamic
     """
     own = whole_picture(description.inputs)
     if own is None and (size or dynamic_size):
-        raise ConfigError(f"{_option(size, dynamic_size)}: {description.name} sees patches alone: leave the option out")
+        raise ConfigError(
+            f"{_option(size, dynamic_size)}: {description.name} sees patches or tiles alone: leave the option out"
+        )
     if own is None:
         return description.inputs
     height, width = size or (own.height, own.width)
@@ -139,6 +142,7 @@ def _trace(served: ServedNetwork, specs: Sequence[Input], dynamic_size: bool, wh
         raise EngineError(f"asked for opset {OPSET}, torch {torch.__version__} wrote {written}: use torch 2.9 or newer")
     _strip_traces(model)
     _strip_prefix(model, "network.")
+    fold_views(model)
     return model
 
 

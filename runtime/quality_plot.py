@@ -91,10 +91,9 @@ def _time_axis(sheet: Pixels, span_s: float) -> None:
 
 
 def _draw_scores(sheet: Pixels, shares: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
-    columns = np.array([_x(share) for share in shares])
+    columns, starts = np.unique([_x(share) for share in shares], return_index=True)
     line = []
-    for column in np.unique(columns):
-        own = scores[columns == column]
+    for column, own in zip(columns, np.split(scores, starts[1:]), strict=True):
         if len(own) > 1:
             cv2.line(sheet, (int(column), _y(own.max())), (int(column), _y(own.min())), BAND, 1)
         line.append((int(column), _y(own.mean())))
