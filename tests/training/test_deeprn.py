@@ -187,7 +187,7 @@ def test_a_turned_picture_has_no_blank_border(height: int, width: int, angle_deg
 
 
 def test_a_turned_picture_loses_little_at_five_degrees() -> None:
-    """512 x 384: inside, (w cos - h sin) / cos(2 angle) = 483.9 by (h cos - w sin) / cos(2 angle) = 343.1; less a margin."""
+    """512 x 384: (w cos - h sin) / cos(2 angle) = 483.9 by (h cos - w sin) / cos(2 angle) = 343.1; less a margin."""
     assert turned(np.zeros((384, 512, 3), np.uint8), 5.0).shape == (341, 481, 3)
 
 

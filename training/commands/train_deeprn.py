@@ -1,0 +1,221 @@
+"""``train deeprn``: what would people say of this picture? The paper's network, in its two stages."""
+
+import argparse
+import hashlib
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import ConfigError
+from training.commands import fitting
+from training.commands.arguments import Commands, positive
+from training.quality.deeprn_recipes import RECIPES, DeepRNRecipe
+
+if TYPE_CHECKING:
+    from training.models.deeprn import DeepRN
+    from training.quality.rated import RatedSet
+    from training.quality.teachers import Teachers
+
+CLASSES, SHARES, FEATURES, TRUNK = "classes", "shares", "features", "trunk.safetensors"
+"""In the run's folder: of the first stage, of the second, and what lies between them."""
+
+
+def add(tasks: Commands) -> None:
+    parser = tasks.add_parser(
+        "deeprn", help="what would people say of this picture? The paper's network, in two stages"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FOLDER",
+        help="sets of `build quality`, or published ones",
+    )
+    parser.add_argument("--recipe", default="small", help=f"{', '.join(RECIPES)}, or a JSON file of one (%(default)s)")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="numbers of the recipe to change: dropout=0.3, or of a stage: classes.epochs=3 shares.learning_rate=0.01",
+    )
+    parser.add_argument("--steps", type=positive, help="batches of each stage, instead of the recipe's epochs")
+    parser.add_argument("--loss", choices=("huber", "euclidean"), help="of the shares (the recipe's)")
+    parser.add_argument("--head", choices=("distribution", "mos"), help="mos: the mean alone, with loss euclidean")
+    parser.add_argument(
+        "--weights",
+        default="imagenet",
+        metavar="WEIGHTS",
+        help="of the trunk: imagenet (its package's), none (random), or torchvision's file of ResNet-101 (%(default)s)",
+    )
+    parser.add_argument(
+        "--trunk", type=Path, metavar="FILE", help=f"{TRUNK} of another run: the first stage is done; its features, too"
+    )
+    fitting.add_run(parser, "deeprn")
+    parser.set_defaults(command=run, remedy="pip install 'framegate[train]'", epochs=None)
+
+
+def run(options: argparse.Namespace) -> None:
+    from training.quality.readers import read_rated, require_pictures
+    from training.quality.teachers import both_sides
+
+    fitting.begin(options)
+    recipe = asked_recipe(options)
+    sets = [read_rated(folder) for folder in options.data]
+    _require_distinct(sets)
+    for one in sets:
+        require_pictures(one)
+    teachers, validation = both_sides(sets, recipe.validation_share)
+    validation = validation.first(options.validate, options.seed)
+    with fitting.recorded(options, _asked(options, recipe, sets)) as record:
+        trunk = options.trunk or _first_stage(options, recipe, teachers, validation)
+        network, measures = _second_stage(options, recipe, teachers, validation, trunk, sets)
+        _save(options, recipe, network, sets, record.commits, measures)
+        fitting.finish(options, record, measures)
+
+
+def asked_recipe(options: argparse.Namespace) -> DeepRNRecipe:
+    """The recipe with what the options change of it."""
+    changes = list(options.set)
+    changes += [f"loss={options.loss}"] if options.loss else []
+    changes += [f"head={options.head}"] if options.head else []
+    changes += ["loss=euclidean"] if options.head == "mos" and options.loss is None else []
+    return fitting.read_recipe(RECIPES, options.recipe, changes, None)
+
+
+def _first_stage(
+    options: argparse.Namespace, recipe: DeepRNRecipe, teachers: "Teachers", validation: "Teachers"
+) -> Path:
+    from training.quality.classes import ClassesTask
+    from training.quality.deeprn import classifier, save_trunk
+    from training.trainer import Trainer
+
+    network = classifier(recipe, options.weights, options.seed)
+    task = ClassesTask(teachers, validation, recipe, seed=options.seed, device=options.device)
+    plan = fitting.plan_of(options, recipe.classes.epochs, task.epoch_steps)
+    folder = options.output / CLASSES
+    print(
+        f"first stage: {len(teachers)} pictures teach five classes of {task.counts}; {plan.steps} steps of "
+        f"{recipe.classes.batch_size}, an epoch is {task.epoch_steps}"
+    )
+    fitting.fit(Trainer(network, task, recipe.classes, plan, folder), plan.steps, folder)
+    path: Path = options.output / TRUNK
+    save_trunk(path, network.trunk)
+    return path
+
+
+def _second_stage(
+    options: argparse.Namespace,
+    recipe: DeepRNRecipe,
+    teachers: "Teachers",
+    validation: "Teachers",
+    trunk: Path,
+    sets: "list[RatedSet]",
+) -> "tuple[DeepRN, dict[str, float]]":
+    from rich.console import Console
+
+    from training.commands.progress import progress_bar
+    from training.quality.deeprn import feature_key, whole_network
+    from training.quality.features import FeatureStore
+    from training.quality.shares import SharesTask
+    from training.trainer import Trainer
+
+    network = whole_network(recipe, trunk, options.seed).to(options.device)
+    key = feature_key(recipe, trunk) | {"sets": [one.digest for one in sets]}
+    store = FeatureStore(trunk.parent / FEATURES, network, key, device=options.device, workers=options.threads)
+    count = recipe.variants.count
+    with progress_bar(Console(stderr=True), transient=False) as progress:
+        bar = progress.add_task("features", total=count * len(teachers) + len(validation))
+
+        def advance() -> None:
+            progress.advance(bar)
+
+        held = store.of(validation, watch=advance)
+        features = [store.of(teachers, number, recipe.variants, watch=advance) for number in range(count)]
+    task = SharesTask(teachers, features, validation, held, recipe, seed=options.seed, device=options.device)
+    plan = fitting.plan_of(options, recipe.shares.epochs, task.epoch_steps)
+    folder = options.output / SHARES
+    print(f"second stage: {plan.steps} steps of {recipe.shares.batch_size}, an epoch is {task.epoch_steps}")
+    _, measures = fitting.fit(Trainer(network.head, task, recipe.shares, plan, folder), plan.steps, folder)
+    return network, measures
+
+
+def _require_distinct(sets: "list[RatedSet]") -> None:
+    names = [one.name for one in sets]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"--data: two sets are called alike ({', '.join(names)}), and the run's record tells by name")
+
+
+def _asked(options: argparse.Namespace, recipe: DeepRNRecipe, sets: "list[RatedSet]") -> dict[str, Any]:
+    from training.quality.teachers import opinions_of
+
+    return {
+        "task": "deeprn",
+        "weights": Path(options.weights).name,
+        "weights_sha256": _digest(Path(options.weights)) if Path(options.weights).is_file() else None,
+        "trunk_sha256": _digest(options.trunk) if options.trunk else None,
+        "set": {one.name: {"digest": one.digest, "shares_from": opinions_of(one)} for one in sets},
+        "recipe": recipe.model_dump(),
+        "steps": options.steps,
+        "validate": options.validate,
+        "validate_every": options.validate_every,
+        "seed": options.seed,
+        "threads": options.threads,
+        "device": options.device,
+    }
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; the {TRUNK} of a `train deeprn` run is due") from error
+
+
+def _save(
+    options: argparse.Namespace,
+    recipe: DeepRNRecipe,
+    network: "DeepRN",
+    sets: "list[RatedSet]",
+    commits: tuple[str, ...],
+    measures: dict[str, float],
+) -> None:
+    from runtime.manifest import Provenance
+    from training.checkpoint import Checkpoint, Description, save_checkpoint
+    from training.models.deeprn_trunk import LICENCES
+    from training.quality.deeprn import ARCHITECTURE, arguments_of, deeprn_head, deeprn_input
+    from training.quality.teachers import opinions_of
+
+    code = f"; code {', '.join(commits)}" if commits else ""
+    begun = "; WARNING: begun with random weights, not ImageNet's" if options.weights == "none" else ""
+    learned = ", ".join(
+        f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest} (shares from {opinions_of(one)})" for one in sets
+    )
+    description = Description(
+        name=options.name,
+        version="1",
+        architecture=ARCHITECTURE,
+        arguments=arguments_of(recipe),
+        inputs=(deeprn_input(recipe),),
+        heads=(deeprn_head(),),
+        dynamic_size=True,
+        provenance=Provenance(
+            data=f"{learned}{code}{begun}",
+            metrics={f"held_out_{name}": value for name, value in measures.items() if value == value},  # noqa: PLR0124 - NaN
+            licence=LICENCES[recipe.trunk],
+            command=_command(options),
+        ),
+    )
+    save_checkpoint(options.output / options.name, Checkpoint(description, network.cpu().eval()))
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command that makes the checkpoint anew; files go by their names alone."""
+    words = ["python", "-m", "training", "train", "deeprn", "--data", *(folder.name for folder in options.data)]
+    words += ["--weights", Path(options.weights).name] if options.weights != "imagenet" else []
+    words += ["--trunk", options.trunk.name] if options.trunk else []
+    words += ["--loss", options.loss] if options.loss else []
+    words += ["--head", options.head] if options.head else []
+    return shlex.join([*words, *fitting.command_words(options)])
