@@ -1,6 +1,12 @@
 """``evaluate``: hold gates to the truth."""
 
-from training.commands import evaluate_cover, evaluate_cover_tables, evaluate_utility
+from training.commands import (
+    evaluate_cover,
+    evaluate_cover_tables,
+    evaluate_quality,
+    evaluate_quality_fr,
+    evaluate_utility,
+)
 from training.commands.arguments import Commands
 
 
@@ -10,3 +16,5 @@ def add(commands: Commands) -> None:
     evaluate_utility.add(systems)
     evaluate_cover.add(systems)
     evaluate_cover_tables.add(systems)
+    evaluate_quality.add(systems)
+    evaluate_quality_fr.add(systems)

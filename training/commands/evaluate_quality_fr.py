@@ -1,0 +1,71 @@
+"""``evaluate quality-fr``: hold full-reference gates to people's scores, or to a proxy's."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from training.commands.arguments import Commands
+from training.commands.quality_sets import add_output, add_sets, read_sets
+
+if TYPE_CHECKING:
+    from training.quality.fr_gate import FullReferenceGate
+    from training.quality.rated import RatedSet
+    from training.quality.report import OnSet
+
+
+def add(systems: Commands) -> None:
+    parser = systems.add_parser("quality-fr", help="what would people say of this picture beside its reference?")
+    add_sets(parser, required=True)
+    parser.add_argument(
+        "--metrics", action="store_true", help="PSNR, SSIM, VSI, MDSI, HaarPSI and the last three's mean rank beside"
+    )
+    add_output(parser)
+    parser.set_defaults(command=run, remedy="pip install 'framegate[cpu,train]'")
+
+
+def run(options: argparse.Namespace) -> None:
+    import matplotlib  # noqa: F401 - missed before the long work
+
+    from training.commands.gate_names import gate_names
+    from training.quality.fr_gate import open_full_reference_gate
+    from training.quality.report import MARKDOWN, GateFacts, Report, write_report
+    from training.quality.report_text import markdown
+
+    sets = read_sets(options)
+    gates = [
+        open_full_reference_gate(
+            path, name=name, provider=options.provider, threads=options.threads, device=options.device
+        )
+        for path, name in zip(options.gates, gate_names(options.gates, "once is enough"), strict=True)
+    ]
+    view = "tiles of the picture beside its reference's"
+    report = Report(
+        title=f"Quality beside a reference: {', '.join(one.name for one in sets)}",
+        command="quality-fr",
+        gates=tuple(GateFacts(gate.name, gate.digest, view, gate.data, gate.group) for gate in gates),
+        sets=tuple(_on_set(options, rated, gates) for rated in sets),
+        resamples=options.resamples,
+    )
+    text = "\n".join(markdown(report)) + "\n"
+    write_report(options.output, report, text)
+    print(text)
+    print(f"{options.output / MARKDOWN}: {sum(len(one.rated) for one in report.sets)} pictures, {len(gates)} gates")
+
+
+def _on_set(options: argparse.Namespace, rated: "RatedSet", gates: "list[FullReferenceGate]") -> "OnSet":
+    from training.quality.evaluation import chosen
+    from training.quality.fr_evaluation import compare, measure_all
+    from training.quality.measures import differences, judged
+    from training.quality.report import OnSet
+    from training.quality.report_plots import write_scatters
+
+    own = chosen(rated, options.split, options.every)
+    said = compare(own, gates, options.threads)
+    said += measure_all(own, options.threads) if options.metrics else []
+    results = tuple(judged(own, one) for one in said)
+    return OnSet(
+        rated=own,
+        side=options.split,
+        judged=results,
+        differences=tuple(differences(own, said, options.resamples, options.seed)),
+        plots=write_scatters(options.output, own, results),
+    )

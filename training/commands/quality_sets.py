@@ -1,0 +1,75 @@
+"""What the evaluations of quality share on the command line: sets of judged pictures, gates, where the report goes."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.commands.arguments import natural, positive
+
+if TYPE_CHECKING:
+    from training.quality.rated import RatedSet
+
+RESAMPLES = 1000
+
+
+def add_sets(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """``--set``, ``--layout``, ``--split``, ``--every`` and ``--gates``."""
+    parser.add_argument(
+        "--set",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        required=required,
+        metavar="FOLDER",
+        help="published ones, or of `build quality`",
+    )
+    parser.add_argument("--layout", metavar="NAME", help="of all of them (it is recognised by the files there)")
+    parser.add_argument(
+        "--split",
+        choices=("test", "validation", "train", "all"),
+        default="test",
+        help="the set's own side; of a set without sides all pictures (%(default)s)",
+    )
+    parser.add_argument("--every", type=positive, default=1, metavar="N", help="one content of N (%(default)s)")
+    parser.add_argument(
+        "--gates",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="GATE",
+        help="engines (.onnx, .plan, .engine), and checkpoints by their STEM",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """What runs the gates, and ``--output``."""
+    parser.add_argument(
+        "--resamples",
+        type=natural,
+        default=RESAMPLES,
+        help="draws of contents, to tell differences of gates from chance; 0: none (%(default)s)",
+    )
+    parser.add_argument("--seed", type=natural, default=0, help="of these draws (%(default)s)")
+    parser.add_argument("--provider", choices=("cpu", "cuda", "tensorrt"), default="cpu", help="of .onnx (%(default)s)")
+    parser.add_argument("--device", default="cpu", help="PyTorch's name of it, for checkpoints (%(default)s)")
+    parser.add_argument("--threads", type=positive, default=2, help="of each gate on the CPU (%(default)s)")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="for report, plots and scores")
+
+
+def read_sets(options: argparse.Namespace) -> "list[RatedSet]":
+    """The sets, their pictures there.
+
+    Raises:
+        ConfigError: a set cannot be read, pictures are missing, or two sets are called alike.
+    """
+    from runtime.errors import ConfigError
+    from training.quality.readers import read_rated, require_pictures
+
+    sets = [read_rated(folder, options.layout) for folder in options.set]
+    for one in sets:
+        require_pictures(one)
+    names = [one.name for one in sets]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"--set: two sets are called alike ({', '.join(names)}): the report tells by name")
+    return sets
