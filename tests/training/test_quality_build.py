@@ -14,12 +14,12 @@ from tests import pictures
 from tests.training.cover_folders import Silent
 from training.damage.blur import gaussian
 from training.damage.tid import KINDS_OF_TID
-from training.quality.build import JOURNAL, Plan, build
+from training.quality.build import CALIBRATION, JOURNAL, Plan, build, rescore
 from training.quality.calibration import Calibration, calibrate
 from training.quality.fidelity import IDENTICAL, Fidelity, fidelity
 from training.quality.ladders import LADDERS, strength_at
 from training.quality.opinions import Opinions, read_opinions
-from training.quality.proxy_set import RATINGS, read_proxy, read_rows
+from training.quality.proxy_set import RATINGS, read_header, read_proxy, read_rows
 from training.quality.references import cuts, find_photographs
 from training.quality.votes import koniq_deviation, mean_and_deviation, voted
 
@@ -294,6 +294,21 @@ def test_a_build_that_was_stopped_goes_on_to_the_same_set(folder: Path, tmp_path
     mos = [row.mos for row in read_rows(tmp_path / "whole" / RATINGS)]
     assert min(mos) < 1.6
     assert max(mos) > 4.4
+
+
+def test_a_set_that_is_scored_anew_is_as_if_it_had_been_built_so(
+    built: Path, folder: Path, opinions_file: Path, tmp_path: Path
+) -> None:
+    """From ranks to opinions and back: the same bytes."""
+    plan = Plan((folder,), size=(HEIGHT, WIDTH), cuts=1, draws=4, test_share=0.4, seed=3)
+    build(tmp_path / "proxy", plan, Silent())
+    ranks = (tmp_path / "proxy" / RATINGS).read_bytes()
+    rescore(tmp_path / "proxy", read_opinions(opinions_file, ["i25"]))
+    assert (tmp_path / "proxy" / RATINGS).read_bytes() == (built / RATINGS).read_bytes()
+    assert read_header(tmp_path / "proxy") == read_header(built)
+    rescore(tmp_path / "proxy", None)
+    assert (tmp_path / "proxy" / RATINGS).read_bytes() == ranks
+    assert not (tmp_path / "proxy" / CALIBRATION).exists()
 
 
 def test_a_row_that_is_none_is_named_by_its_line(built: Path, tmp_path: Path) -> None:

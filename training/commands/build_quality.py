@@ -19,9 +19,12 @@ def add(tasks: Commands) -> None:
         "quality", help="photographs under TID2013's kinds of distortion, scored by metrics: a proxy (extra `train`)"
     )
     parser.add_argument(
-        "--pictures", type=Path, nargs="+", action="extend", required=True, metavar="FOLDER", help="sharp photographs"
+        "--pictures", type=Path, nargs="+", action="extend", default=[], metavar="FOLDER", help="sharp photographs"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="of the set; it must hold none")
+    parser.add_argument(
+        "--rescore", action="store_true", help="give the set in --output other scores; its pictures stay as they are"
+    )
     parser.add_argument(
         "--size", type=frame_size, default=(512, 384), metavar="WxH", help="of a reference, at most (512x384)"
     )
@@ -68,10 +71,12 @@ def _add_scores(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     import torch
 
-    from training.quality.build import Plan, build
+    from training.quality.build import Plan, build, rescore
     from training.quality.calibration import Calibration
     from training.quality.opinions import Opinions, read_opinions
 
+    if options.rescore == bool(options.pictures):
+        raise ConfigError("give --pictures to build a set, or --rescore for the one in --output: one of both")
     if options.without_contents and not options.opinions:
         raise ConfigError("--without-contents is for --opinions")
     scores: Opinions | Calibration | None = None
@@ -79,6 +84,9 @@ def run(options: argparse.Namespace) -> None:
         scores = read_opinions(options.opinions, options.without_contents)
     elif options.calibration:
         scores = Calibration.load(options.calibration)
+    if options.rescore:
+        _tell(options.output, rescore(options.output, scores))
+        return
     torch.set_num_threads(1)  # each worker compares a picture of its own
     plan = Plan(
         tuple(options.pictures),
@@ -92,9 +100,13 @@ def run(options: argparse.Namespace) -> None:
     )
     with progress_bar(Console(stderr=True)) as progress:
         made = build(options.output, plan, BuildBar(progress), scores=scores, workers=options.workers)
+    _tell(options.output, made)
+
+
+def _tell(folder: Path, made: "RatedSet") -> None:
     test, train = made.where(lambda one: one.split == "test"), made.where(lambda one: one.split == "train")
     told = f"{len(train)} to train of {_contents(train)} photographs, {len(test)} to test of {_contents(test)}"
-    print(f"{options.output}: {len(made)} pictures: {told}; the scores are a proxy: no person gave them")
+    print(f"{folder}: {len(made)} pictures: {told}; the scores are a proxy: no person gave them")
     print(f"digest {made.digest}")
 
 

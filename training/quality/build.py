@@ -27,7 +27,16 @@ from training.quality.calibration import LEVELS, Calibration, calibrate
 from training.quality.fidelity import Fidelity, fidelity
 from training.quality.ladders import LADDERS, strength_at
 from training.quality.opinions import Opinions
-from training.quality.proxy_set import HEADER, RATINGS, ProxyHeader, ProxyRow, ratings_bytes, read_proxy
+from training.quality.proxy_set import (
+    HEADER,
+    RATINGS,
+    ProxyHeader,
+    ProxyRow,
+    ratings_bytes,
+    read_header,
+    read_proxy,
+    read_rows,
+)
 from training.quality.rated import RatedSet
 from training.quality.references import Photograph, cuts, find_photographs
 from training.quality.votes import mean_and_deviation, voted
@@ -120,13 +129,37 @@ def build(
         for each in made_ahead(lambda work: _measured(folder, plan, work), works, workers=workers, ahead=2 * workers):
             watcher.advance()
             measured += each
-        mos, calibration = _scores(measured, scores)
-        if calibration is not None:
-            write_whole(folder / CALIBRATION, calibration.model_dump_json(indent=1).encode())
-        write_whole(folder / HEADER, _header(folder, plan, photographs, calibration).model_dump_json(indent=1).encode())
-        write_whole(folder / RATINGS, ratings_bytes(_rows(measured, mos, plan)))
+        _score(folder, _header(folder, plan, photographs), measured, scores)
         shutil.rmtree(folder / JOURNAL)
     return read_proxy(folder)
+
+
+def rescore(folder: Path, scores: Opinions | Calibration | None) -> RatedSet:
+    """Give a set's pictures other scores, as ``build`` would have done with them; no picture is made or compared anew.
+
+    Raises:
+        ConfigError: the folder holds no set, or the opinions do not fit.
+    """
+    with only_writer(folder):
+        rows = read_rows(folder / RATINGS)
+        _score(folder, read_header(folder), [_measured_row(row) for row in rows], scores)
+    return read_proxy(folder)
+
+
+def _score(
+    folder: Path, header: ProxyHeader, measured: Sequence[_Measured], scores: Opinions | Calibration | None
+) -> None:
+    """Write the set's files but its pictures."""
+    mos, calibration = _scores(measured, scores)
+    told = {
+        "labels": "ranks" if calibration is None else "opinions",
+        "opinion_contents": () if calibration is None else calibration.contents,
+    }
+    (folder / CALIBRATION).unlink(missing_ok=True)
+    if calibration is not None:
+        write_whole(folder / CALIBRATION, calibration.model_dump_json(indent=1).encode())
+    write_whole(folder / HEADER, header.model_copy(update=told).model_dump_json(indent=1).encode())
+    write_whole(folder / RATINGS, ratings_bytes(_rows(measured, mos, header.votes, header.seed)))
 
 
 def _measured(folder: Path, plan: Plan, work: _Work) -> list[_Measured]:
@@ -201,8 +234,8 @@ def _ranks(fidelities: Sequence[Fidelity]) -> Floats:
     return result
 
 
-def _rows(measured: Sequence[_Measured], mos: Floats, plan: Plan) -> list[ProxyRow]:
-    shares = voted(mos, plan.votes, generator(f"{plan.seed}:votes"))
+def _rows(measured: Sequence[_Measured], mos: Floats, votes: int, seed: int) -> list[ProxyRow]:
+    shares = voted(mos, votes, generator(f"{seed}:votes"))
     means, deviations = mean_and_deviation(shares)
     return [
         _row(one, float(mean), float(deviation), [round(float(share), 6) for share in row])
@@ -220,9 +253,9 @@ def _row(one: _Measured, mos: float, sd: float, shares: Sequence[float]) -> Prox
         strength=one.strength,
         level=one.level,
         split=one.split,
-        vsi=round(one.fidelity.vsi, 6),
-        mdsi=round(one.fidelity.mdsi, 6),
-        haarpsi=round(one.fidelity.haarpsi, 6),
+        vsi=one.fidelity.vsi,
+        mdsi=one.fidelity.mdsi,
+        haarpsi=one.fidelity.haarpsi,
         mos=round(mos, 4),
         sd=round(sd, 4),
         c1=c1,
@@ -233,13 +266,10 @@ def _row(one: _Measured, mos: float, sd: float, shares: Sequence[float]) -> Prox
     )
 
 
-def _header(
-    folder: Path, plan: Plan, photographs: Sequence[Photograph], calibration: Calibration | None
-) -> ProxyHeader:
+def _header(folder: Path, plan: Plan, photographs: Sequence[Photograph]) -> ProxyHeader:
     return ProxyHeader(
         name=folder.resolve().name,
-        labels="ranks" if calibration is None else "opinions",
-        opinion_contents=() if calibration is None else calibration.contents,
+        labels="ranks",
         folders=tuple(one.resolve().name for one in plan.folders),
         photographs={one.name: one.sha256 for one in photographs},
         size=plan.size,
@@ -256,6 +286,19 @@ def _write(path: Path, pixels: Pixels) -> None:
     done, encoded = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])  # ten times as quick as the default
     assert done
     write_whole(path, encoded.tobytes())
+
+
+def _measured_row(row: ProxyRow) -> _Measured:
+    return _Measured(
+        row.name,
+        row.reference,
+        row.content,
+        row.kind,
+        row.strength,
+        row.level,
+        "test" if row.split == "test" else "train",
+        Fidelity(row.vsi, row.mdsi, row.haarpsi),
+    )
 
 
 def _remember(path: Path, measured: Sequence[_Measured]) -> None:

@@ -2,7 +2,7 @@
 
 The metrics follow people well within a kind of distortion, and less well from one kind to another: chromatic aberration
 looks worse to them than to people, less colour better. So each metric gets a logistic curve, as the Video Quality
-Experts Group has it, the mean of the three a line for each kind, near to the identity unless the scores say otherwise.
+Experts Group has it, and the mean of the three a line for each kind.
 """
 
 from collections import defaultdict
@@ -21,6 +21,8 @@ from training.damage.tid import KINDS_OF_TID
 from training.quality.fidelity import Fidelity
 from training.quality.opinions import BEST, Opinions
 
+TRUST = 0.5
+"""How far a kind's line goes from what the metrics say to what people said: our distortions are not TID2013's own."""
 PULL = 0.5
 """How much a kind's line is held to the identity: as half a level's distance from it would be, squared."""
 LEVELS = (1, 2, 3, 4, 5)
@@ -137,4 +139,5 @@ def _line(points: Floats) -> Line:
     mean, mos = points[:, 0], points[:, 1]
     about, over = mean - mean.mean(), mos - mos.mean()
     slope = max(0.25, float((about @ over + PULL) / (about @ about + PULL)))
-    return Line(offset=float(mos.mean() - slope * mean.mean()), slope=slope)
+    offset = float(mos.mean() - slope * mean.mean())
+    return Line(offset=TRUST * offset, slope=1 + TRUST * (slope - 1))

@@ -19,6 +19,10 @@ LEAST_SIDE, MOST_SIDE = 384, 640
 of that they would judge the same pixels at another scale."""
 
 
+DIGITS = 6
+"""Of the metrics: what is stored is what scores are made of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fidelity:
     """Three opinions of one picture."""
@@ -49,7 +53,7 @@ def fidelity(pixels: Pixels, reference: Pixels) -> Fidelity:
     if np.array_equal(pixels, reference):
         return IDENTICAL
     parts = [_judged(one, two) for one, two in zip(_parts(pixels), _parts(reference), strict=True)]
-    return Fidelity(*(float(mean) for mean in np.mean(parts, axis=0)))
+    return Fidelity(*(round(float(mean), DIGITS) for mean in np.mean(parts, axis=0)))
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator] # torch is untyped where only serving is installed
