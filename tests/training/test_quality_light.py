@@ -1,0 +1,211 @@
+"""The served no-reference network: what it is shown, that it learns, and that its scores are a picture's own."""
+
+import csv
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+REASON = "needs the train extra (pip install 'framegate[train]')"
+torch = pytest.importorskip("torch", reason=REASON)
+pytest.importorskip("timm", reason=REASON)
+
+from runtime.errors import ConfigError  # noqa: E402 - what follows needs torch
+from runtime.preprocess import Preprocessor  # noqa: E402
+from tests import pictures  # noqa: E402
+from training.__main__ import main  # noqa: E402
+from training.checkpoint import load_checkpoint  # noqa: E402
+from training.damage.apply import damaged  # noqa: E402
+from training.damage.damage import Damage  # noqa: E402
+from training.models.efficientnet_lite import efficientnet_lite0, load_imagenet  # noqa: E402
+from training.models.quality_light import OUTPUT, STAGES, load_imagenet_trunks, quality_light  # noqa: E402
+from training.quality.light_training import GRID, light_inputs  # noqa: E402
+from training.quality.proxy_set import HEADER, RATINGS, ProxyHeader, ProxyRow, ratings_bytes, read_proxy  # noqa: E402
+from training.quality.rated import Rated, RatedSet  # noqa: E402
+from training.quality.samples import Pairs, shown  # noqa: E402
+from training.quality.target import targets  # noqa: E402
+from training.quality.votes import cut_gaussian  # noqa: E402
+
+HEIGHT, WIDTH = 160, 200
+CONTENTS, SIGMAS = 6, (0.0, 1.5, 4.0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Small convolutions on shared cores: threads would wait for each other most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A proxy set by hand: textures under three blurs, the last two contents for the test."""
+    root = tmp_path_factory.mktemp("proxy")
+    rows = []
+    for content, (level, sigma) in itertools.product(range(CONTENTS), enumerate(SIGMAS)):
+        sharp = np.asarray(cv2.GaussianBlur(pictures.noise(WIDTH, HEIGHT, content), (0, 0), 0.6), np.uint8)
+        pixels = damaged(sharp, Damage("gaussian", sigma)) if sigma else sharp
+        name = f"{content}-{level}.png"
+        cv2.imwrite(str(root / name), pixels)
+        mos = 4.5 - 1.5 * level
+        shares = [round(float(share), 6) for share in cut_gaussian(np.array([mos]), np.array([0.6]))[0]]
+        rows.append(
+            ProxyRow(
+                name,
+                f"{content}-0.png",
+                str(content),
+                "gaussian" if sigma else "none",
+                sigma,
+                level,
+                "train" if content < CONTENTS - 2 else "test",
+                1.0,
+                0.0,
+                1.0,
+                mos,
+                0.6,
+                *shares,
+            )
+        )
+    (root / RATINGS).write_bytes(ratings_bytes(rows))
+    header = ProxyHeader(
+        name="blurs",
+        labels="ranks",
+        folders=("noise",),
+        photographs={},
+        size=(HEIGHT, WIDTH),
+        cuts=1,
+        draws=2,
+        votes=107,
+        test_share=0.3,
+        seed=0,
+    )
+    (root / HEADER).write_text(header.model_dump_json())
+    return root
+
+
+# --- The network
+
+
+def test_shares_are_shares_and_a_pictures_own() -> None:
+    """They sum to 1, and are the same alone and in any batch, to 1e-5."""
+    torch.manual_seed(0)
+    network = quality_light()
+    load_imagenet_trunks(network)
+    preprocessors = [Preprocessor(spec) for spec in light_inputs()]
+    seen = [shown(pictures.scene(300 + 40 * seed, 200, seed), preprocessors) for seed in range(5)]
+    pixels, patches = (
+        torch.from_numpy(np.stack(each)).movedim(-1, -3).float() for each in zip(*seen, strict=True)
+    )
+    with torch.inference_mode():
+        together = network(pixels, patches)[OUTPUT].numpy()
+        back = network(pixels.flip(0), patches.flip(0))[OUTPUT].numpy()[::-1]
+        alone = [network(pixels[at : at + 1], patches[at : at + 1])[OUTPUT][0].numpy() for at in range(5)]
+    assert together.shape == (5, 5)
+    assert together.sum(axis=1) == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+    np.testing.assert_allclose(back, together, atol=1e-5)
+
+
+def test_both_trunks_begin_as_imagenet_left_them() -> None:
+    """Their fifth stage gives what the classifier's fifth stage gives."""
+    network = quality_light()
+    load_imagenet_trunks(network)
+    whole = efficientnet_lite0()
+    load_imagenet(whole)
+    pixels = torch.from_numpy(pictures.scene(96, 96)).permute(2, 0, 1)[None].float()
+    normalised = (pixels - 127) / 128
+    with torch.inference_mode():
+        wanted = whole.blocks[:STAGES](whole.bn1(whole.conv_stem(normalised)))
+        for trunk in (network.far, network.near):
+            found = trunk.blocks(trunk.bn1(trunk.conv_stem(normalised)))
+            np.testing.assert_allclose(found.numpy(), wanted.numpy(), atol=1e-3)
+
+
+def test_patches_are_seen_at_the_pictures_own_resolution() -> None:
+    """A grid that is as many as the pyramid's bins; and a blur of one pixel changes them, at 1280 x 720, too."""
+    frames, patches = light_inputs()
+    assert patches.patches == GRID
+    assert frames.patches is None
+    sharp = np.asarray(cv2.GaussianBlur(pictures.noise(1280, 720), (0, 0), 0.6), np.uint8)
+    soft = damaged(sharp, Damage("gaussian", 1.0))
+    preprocessors = [Preprocessor(spec) for spec in light_inputs()]
+    spread = [seen[1].astype(float).std() for seen in (shown(sharp, preprocessors), shown(soft, preprocessors))]
+    assert spread[1] < 0.75 * spread[0]
+
+
+# --- What it learns from
+
+
+def test_a_pair_differs_in_nothing_but_its_distortion(folder: Path) -> None:
+    """Two of one content, under one window and turned alike: their low frequencies are the same."""
+    rated = read_proxy(folder)
+    pairs = Pairs([(rated, targets(rated))], light_inputs(), 0.6, 0)
+    assert len(pairs) == CONTENTS  # one kind of distortion each
+    batch = pairs.batch(0, 6)
+    assert batch.inputs[0].shape == (12, 144, 192, 3)
+    assert batch.pair.tolist() == [at for at in range(6) for _ in range(2)]
+    for first, second in zip(range(0, 12, 2), range(1, 12, 2), strict=True):
+        assert batch.mos[first] != batch.mos[second]
+        one, two = (cv2.GaussianBlur(batch.inputs[0][at], (0, 0), 8).astype(float) for at in (first, second))
+        assert np.abs(one - two).mean() < 3
+    assert batch.distribution.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_step_is_settled_by_its_number(folder: Path) -> None:
+    """A run that was stopped goes on to the same pictures."""
+    rated = read_proxy(folder)
+    first, again = (Pairs([(rated, targets(rated))], light_inputs(), 0.6, 1) for _ in range(2))
+    again.batch(0, 3)
+    for one, two in zip(first.batch(5, 3).inputs, again.batch(5, 3).inputs, strict=True):
+        np.testing.assert_array_equal(one, two)
+    other = Pairs([(rated, targets(rated))], light_inputs(), 0.6, 2)
+    assert any(
+        not np.array_equal(one, two)
+        for one, two in zip(first.batch(5, 3).inputs, other.batch(5, 3).inputs, strict=True)
+    )
+
+
+def test_targets_are_votes_or_what_stands_for_them() -> None:
+    """A set's own shares; else a Gaussian with its deviation, on [1, 5], turned about where less is better."""
+    own = (0.0, 0.1, 0.2, 0.3, 0.4)
+    one = Rated("a", Path("a"), None, "a", 3.0, 1.0, own)
+    other = Rated("b", Path("b"), None, "b", 75.0, 10.0)
+    (found,) = targets(RatedSet("votes", (one,), (1, 5)))
+    assert found.distribution == own
+    (found,) = targets(RatedSet("dmos", (other,), (0, 100), lower_better=True))
+    assert found.mos == 2.0
+    assert found.distribution == pytest.approx(tuple(cut_gaussian(np.array([2.0]), np.array([0.4]))[0]))
+
+
+# --- The command
+
+
+def test_it_learns_and_goes_on_where_it_stopped(folder: Path, tmp_path: Path) -> None:
+    """Blur is told from sharpness after a few steps; a run in two parts ends at the same weights as one in one go."""
+    words = ["train", "quality", "--data", str(folder), "--threads", "1", "--snapshot-every", "8", "--validate", "6"]
+    words += ["--set", "batch_size=8", "precision=float32", "ema_decay=0", "warmup=0", "schedule=constant"]
+    assert main([*words, "--steps", "16", "--output", str(tmp_path / "one")]) == 0
+    rows = list(csv.DictReader((tmp_path / "one" / "validations.csv").read_text().splitlines()))
+    assert float(rows[-1]["srocc"]) > 0.85
+    assert main([*words, "--steps", "16", "--output", str(tmp_path / "one")]) == 2  # without --resume
+    checkpoint = load_checkpoint(tmp_path / "one" / "quality")
+    assert checkpoint.description.heads[0].kind == "quality"
+    assert "blurs (proxy)" in checkpoint.description.provenance.data
+
+
+def test_a_batch_of_pairs_is_even(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An odd one is refused by name."""
+    words = ["train", "quality", "--data", str(folder), "--output", str(tmp_path), "--set", "batch_size=7"]
+    assert main(words) == 2
+    assert "batch_size=7: a batch holds pairs" in capsys.readouterr().err
+
+
+def test_nothing_to_learn_from_is_refused() -> None:
+    """A set without pictures."""
+    with pytest.raises(ConfigError, match="empty: there is no picture to learn from"):
+        Pairs([(RatedSet("empty", (), (1, 5)), [])], light_inputs(), 0.6, 0)
