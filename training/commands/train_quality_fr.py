@@ -1,0 +1,125 @@
+"""``train quality-fr``: how much worse is a picture than its reference?"""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.commands import fitting
+from training.commands.arguments import Commands, positive
+from training.quality.fr_recipes import RECIPES, FullReferenceRecipe
+
+if TYPE_CHECKING:
+    from training.quality.rated import RatedSet
+    from training.trainer import Plan
+
+VARIANTS = ("proposed", "concat", "residual_only", "distorted_only")
+PYRAMIDS = ("psp", "he")
+GIB = 2**30
+
+
+def add(tasks: Commands) -> None:
+    parser = tasks.add_parser("quality-fr", help="how much worse is a picture than its reference?")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, metavar="FOLDER", help="sets of pictures with references"
+    )
+    parser.add_argument(
+        "--variant", choices=VARIANTS, default=VARIANTS[0], help="the paper's, or one of its Table II (%(default)s)"
+    )
+    parser.add_argument(
+        "--pyramid", choices=PYRAMIDS, default=PYRAMIDS[0], help="how the pooling of Fig. 3 is read (%(default)s)"
+    )
+    parser.add_argument(
+        "--cache-gib", type=positive, default=4, help="memory for pictures that were read already (%(default)s)"
+    )
+    fitting.add_recipe(parser, RECIPES, "small")
+    fitting.add_run(parser, "quality-fr")
+    parser.set_defaults(command=run, remedy="pip install 'framegate[train]'")
+
+
+def run(options: argparse.Namespace) -> None:
+    import torch
+
+    from training.models.full_reference import full_reference
+    from training.quality.fr_samples import PairPatches, require_references
+    from training.quality.fr_training import FullReferenceTask, Validation
+    from training.quality.held_out import held_out, learned
+    from training.quality.planes import Planes
+    from training.quality.readers import read_rated, require_pictures
+    from training.trainer import Trainer
+
+    fitting.begin(options)
+    recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs)
+    torch.manual_seed(options.seed)
+    network = full_reference(options.variant, options.pyramid)
+    sets = [read_rated(folder) for folder in options.data]
+    for one in sets:
+        require_references(one)
+        require_pictures(one)
+    planes = Planes(options.cache_gib * GIB)
+    patches = PairPatches([learned(one) for one in sets], recipe, planes, options.seed)
+    held = [held_out(one, options.validate // len(sets), options.seed) for one in sets]
+    task = FullReferenceTask(patches, Validation(held, planes), device=options.device)
+    plan = fitting.plan_of(options, recipe.epochs, patches.epoch_steps)
+    with fitting.recorded(options, _asked(options, recipe, sets, plan)) as record:
+        trainer = Trainer(network, task, recipe, plan, options.output)
+        print(f"{len(patches)} pictures teach; {plan.steps} steps of {recipe.batch_size} patches")
+        _, measures = fitting.fit(trainer, plan.steps, options.output)
+        _save(options, network, sets, record.commits, measures)
+        fitting.finish(options, record, measures)
+
+
+def _asked(
+    options: argparse.Namespace, recipe: FullReferenceRecipe, sets: "list[RatedSet]", plan: "Plan"
+) -> dict[str, Any]:
+    return {
+        "task": "quality-fr",
+        "variant": options.variant,
+        "pyramid": options.pyramid,
+        "set": {one.name: one.digest for one in sets},
+        "recipe": recipe.model_dump(),
+        "steps": plan.steps,
+        "validate": options.validate,
+        "validate_every": plan.validate_every,
+        "seed": plan.seed,
+        "threads": options.threads,
+        "device": plan.device,
+    }
+
+
+def _save(
+    options: argparse.Namespace,
+    network: Any,
+    sets: "list[RatedSet]",
+    commits: tuple[str, ...],
+    measures: dict[str, float],
+) -> None:
+    from runtime.manifest import Provenance
+    from training.checkpoint import Checkpoint, Description, save_checkpoint
+    from training.quality.fr_training import full_reference_heads, full_reference_inputs
+
+    code = f"; code {', '.join(commits)}" if commits else ""
+    learned = ", ".join(f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest}" for one in sets)
+    description = Description(
+        name=options.name,
+        version="1",
+        architecture="full-reference",
+        arguments={"variant": options.variant, "pyramid": options.pyramid},
+        inputs=full_reference_inputs(),
+        heads=full_reference_heads(),
+        provenance=Provenance(
+            data=f"{learned}{code}",
+            metrics={f"held_out_{name}": value for name, value in measures.items() if value == value},  # noqa: PLR0124 - NaN
+            licence="Apache-2.0",
+            command=_command(options),
+        ),
+    )
+    save_checkpoint(options.output / options.name, Checkpoint(description, network.cpu().eval()))
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command that makes the checkpoint anew; files go by their names alone."""
+    words = ["python", "-m", "training", "train", "quality-fr", "--data", *(folder.name for folder in options.data)]
+    words += ["--variant", options.variant] if options.variant != VARIANTS[0] else []
+    words += ["--pyramid", options.pyramid] if options.pyramid != PYRAMIDS[0] else []
+    return shlex.join([*words, *fitting.command_words(options)])

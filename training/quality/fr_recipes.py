@@ -1,0 +1,56 @@
+"""How full-reference networks are fitted: the paper's settings, and what two CPU cores can do."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from training.recipe import Recipe, Share
+
+
+class FullReferenceRecipe(Recipe):
+    """What ``Recipe`` does not know. A batch's samples are patches of 128 x 128 pixels."""
+
+    patches: Annotated[int, Field(ge=1)] = 4
+    """Of a picture each time that it is drawn: it is read once for all of them."""
+    draws: Annotated[int, Field(ge=1)] = 1
+    """How often a picture is drawn in an epoch."""
+    turned: bool = True
+    """Patches are mirrored and turned by quarters, half of them and a quarter of them each way: no one would call them
+    better or worse for it."""
+    identical: Share = 0.03
+    """So many of the draws show the reference as the picture, for the best score: no set holds such a pair."""
+
+    @model_validator(mode="after")
+    def _batch_is_of_whole_pictures(self) -> "FullReferenceRecipe":
+        if self.batch_size % self.patches:
+            raise ValueError(f"batch_size {self.batch_size} must be a multiple of patches, {self.patches}")
+        return self
+
+
+RECIPES: dict[str, FullReferenceRecipe] = {
+    # Section II.B. An epoch shows a picture of 512 x 384 by as many patches as it has tiles; the paper names neither.
+    "paper": FullReferenceRecipe(
+        optimizer="sgd",
+        learning_rate=1e-3,
+        momentum=0.9,
+        weight_decay=1e-7,
+        batch_size=128,
+        epochs=100,
+        draws=3,
+        turned=False,
+        identical=0.0,
+    ),
+    "small": FullReferenceRecipe(
+        optimizer="adamw",
+        learning_rate=1e-3,
+        weight_decay=0.01,
+        decay_all=False,
+        batch_size=128,
+        epochs=4,
+        schedule="cosine",
+        last_rate=0.01,
+        warmup=0.03,
+        clip_norm=5.0,
+        ema_decay=0.995,
+    ),
+}

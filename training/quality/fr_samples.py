@@ -1,0 +1,138 @@
+"""What a full-reference network learns from: patches of pictures beside the same patches of their references."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import ConfigError
+from training.data.picture import PictureError
+from training.models.full_reference import TILE_PX
+from training.quality.fr_recipes import FullReferenceRecipe
+from training.quality.planes import WHITE, Plane, Planes
+from training.quality.rated import BEST, WORST, Rated, RatedSet
+from training.utility.samples import Order
+
+Pair = tuple[Plane, Plane]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from."""
+
+    distorted: NDArray[np.float32]
+    """(n, 1, 128, 128) luminance in [0, 1]."""
+    reference: NDArray[np.float32]
+    """(n, 1, 128, 128)."""
+    share: NDArray[np.float32]
+    """(n,): the score of the patch's picture, 0 for the worst and 1 for the best."""
+
+
+def require_references(rated: RatedSet) -> None:
+    """Raises ConfigError where a picture has no reference, or its file is not there."""
+    alone = [one.name for one in rated.pictures if one.reference is None]
+    if alone:
+        raise ConfigError(
+            f"{rated.name}: {len(alone)} of {len(rated)} pictures have no reference, {alone[0]} among them; a "
+            "full-reference network needs one for each: take a set that has them"
+        )
+    missing = sorted({str(one.reference) for one in rated.pictures if one.reference and not one.reference.is_file()})
+    if missing:
+        raise ConfigError(f"{rated.name}: {len(missing)} references are not there, {missing[0]} among them")
+
+
+def read_pair(picture: Rated, planes: Planes) -> Pair:
+    """Luminance of a picture and of its reference.
+
+    Raises:
+        PictureError: one cannot be read, they are not of one size, or smaller than a tile.
+    """
+    assert picture.reference is not None  # ``require_references``
+    distorted, reference = planes.of(picture.path), planes.of(picture.reference)
+    if distorted.shape != reference.shape:
+        raise PictureError(
+            f"{picture.path} is of {_size(distorted)} pixels and its reference {picture.reference} of "
+            f"{_size(reference)}: they must be of one size"
+        )
+    if min(distorted.shape) < TILE_PX:
+        raise PictureError(
+            f"{picture.path} is of {_size(distorted)} pixels; the network sees tiles of {TILE_PX} x {TILE_PX}, and "
+            "enlarged pictures are of another quality: leave it out"
+        )
+    return distorted, reference
+
+
+class PairPatches:
+    """An endless sequence of batches; each is settled by the seed and its step alone.
+
+    Args:
+        sets: each picture has a reference.
+        recipe: how patches are drawn.
+        planes: where pictures are read.
+        seed: settles all that is drawn.
+
+    Raises:
+        ConfigError: there is nothing to learn from.
+    """
+
+    def __init__(self, sets: Sequence[RatedSet], recipe: FullReferenceRecipe, planes: Planes, seed: int) -> None:
+        self._pictures = [
+            (picture, (mos - WORST) / (BEST - WORST))
+            for rated in sets
+            for picture, mos in zip(rated.pictures, rated.mos5(), strict=True)
+        ]
+        if not self._pictures:
+            raise ConfigError(f"{', '.join(one.name for one in sets)}: there is no picture to learn from")
+        self._recipe, self._planes, self._seed = recipe, planes, seed
+        self._order = Order(len(self._pictures), seed)
+
+    def __len__(self) -> int:
+        """Pictures."""
+        return len(self._pictures)
+
+    @property
+    def epoch_steps(self) -> int:
+        """Batches in which every picture is drawn as often as the recipe says."""
+        drawn = self._recipe.batch_size // self._recipe.patches
+        return -(-len(self) * self._recipe.draws // drawn)
+
+    def batch(self, step: int) -> Batch:
+        recipe = self._recipe
+        rng = _generator(self._seed, step)
+        places, _ = self._order.batch(step, recipe.batch_size // recipe.patches)
+        patches: list[Pair] = []
+        shares: list[float] = []
+        for place in places:
+            picture, share = self._pictures[place]
+            distorted, reference = read_pair(picture, self._planes)
+            if rng.random() < recipe.identical:
+                distorted, share = reference, 1.0
+            patches += [self._patch(distorted, reference, rng) for _ in range(recipe.patches)]
+            shares += [share] * recipe.patches
+        seen, asked = (_as_input(planes) for planes in zip(*patches, strict=True))
+        return Batch(seen, asked, np.array(shares, np.float32))
+
+    def _patch(self, distorted: Plane, reference: Plane, rng: np.random.Generator) -> Pair:
+        height, width = distorted.shape
+        top, left = (int(rng.integers(side - TILE_PX + 1)) for side in (height, width))
+        quarters, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+        cut = [plane[top : top + TILE_PX, left : left + TILE_PX] for plane in (distorted, reference)]
+        if self._recipe.turned:
+            cut = [np.rot90(plane[:, ::-1] if mirrored else plane, quarters) for plane in cut]
+        return cut[0], cut[1]
+
+
+def _as_input(planes: Sequence[Plane]) -> NDArray[np.float32]:
+    return np.stack(planes)[:, None].astype(np.float32) / np.float32(WHITE)
+
+
+def _size(plane: Plane) -> str:
+    height, width = plane.shape
+    return f"{width} x {height}"
+
+
+def _generator(seed: int, step: int) -> np.random.Generator:
+    digest = hashlib.sha256(f"{seed}:patches:{step}".encode()).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))
