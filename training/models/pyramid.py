@@ -30,7 +30,7 @@ class FlatPyramid(nn.Module):  # type: ignore[misc] # torch is untyped where onl
 
 
 class PyramidPooling(nn.Module):  # type: ignore[misc] # as above
-    """Maps (batch, channels, side, side) -> (batch, channels + 32, side, side): the maps, and their means at four scales.
+    """Maps (batch, channels, side, side) -> (batch, channels + 32, side, side): they, and their means at four scales.
 
     The reading of Fig. 3 as the pooling of PSPNet, which the paper cites. Sides as in ``FlatPyramid``.
     """
@@ -54,7 +54,7 @@ class PyramidPooling(nn.Module):  # type: ignore[misc] # as above
 class FeaturePyramid(nn.Module):  # type: ignore[misc] # as above
     """Maps of a stream from the finest to the coarsest, each of half the side -> (batch, levels * width * 16).
 
-    Lin et al. (2017): from the coarsest down, each map is brought to one width, enlarged to twice its side (nearest) and
+    Lin et al. (2017): from the coarsest down, each map is brought to one width, enlarged to twice its side (nearest),
     added to the next finer one; a 3x3 convolution smooths each sum. Of each level, the means over 4 x 4 parts are read.
 
     There is no activation in it, so all of that is one linear map of the inputs, and it is computed from means: those

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from runtime.manifest import Head, Input, QualityFrHead
 from training.metrics.opinion import srocc
 from training.models.full_reference import OUTPUT, TILE_PX
-from training.quality.fr_recipes import FullReferenceRecipe
 from training.quality.fr_samples import Batch, PairPatches, read_pair
 from training.quality.fr_scoring import score_planes
 from training.quality.planes import Planes
