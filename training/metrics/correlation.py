@@ -27,7 +27,9 @@ def lcc(truth: Numbers, predicted: Numbers, weights: Numbers | None = None) -> f
     if not total:
         return float("nan")
     own, other = (values.astype(np.float64) for values in (truth, predicted))
+    if not (np.ptp(own[weighed > 0]) and np.ptp(other[weighed > 0])):
+        return float("nan")
     own, other = own - weighed @ own / total, other - weighed @ other / total
     scale = float(np.sqrt((weighed @ own**2) * (weighed @ other**2)))
-    tiny = np.finfo(np.float64).eps * total  # of equal numbers, rounding leaves a little
+    tiny = np.finfo(np.float64).eps * total  # of nearly equal numbers, rounding is what is left
     return float(weighed @ (own * other)) / scale if scale > tiny else float("nan")

@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 SMOOTHING = 1e-3
 """Added to every share before a logarithm is taken. The divergences depend on it."""
 KONIQ_SD_CURVE: Callable[[Floats], Floats] = koniq_deviation
-discretised = cut_gaussian
+_SCORES = np.arange(1, 6, dtype=np.float64)
+_HALVINGS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,25 @@ def fit_sd_curve(mos: Numbers, deviations: Numbers) -> Callable[[Floats], Floats
     """The second baseline's curve: a parabola from means to standard deviations, fitted to a set's own (n,)."""
     coefficients = np.polyfit(mos, deviations, 2)
     return lambda means: np.asarray(np.polyval(coefficients, means), np.float64)
+
+
+def discretised(mos: Numbers, deviations: Numbers) -> Floats:
+    """The second baseline: (n, 5), Gaussians cut into five, whose mean is the score as nearly as five bins allow.
+
+    A Gaussian that is cut has another mean near the ends of the scale, where its tails go into the outer bins; so its
+    own is searched for.
+
+    Args:
+        mos: (n,) in [1, 5].
+        deviations: (n,) of the Gaussians, above 0.
+    """
+    wanted, spread = np.asarray(mos, np.float64), np.asarray(deviations, np.float64)
+    low, high = wanted - 4 * spread - 1, wanted + 4 * spread + 1
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        below = cut_gaussian(middle, spread) @ _SCORES < wanted
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return cut_gaussian((low + high) / 2, spread)
 
 
 def _cumulative_gaps(truth: Numbers, predicted: Numbers) -> Floats:

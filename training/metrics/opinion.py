@@ -36,7 +36,7 @@ class Agreement:
     rmse_fitted: float
     """The same after the curve."""
     logistic: bool
-    """Whether the curve could be fitted; else a line was."""
+    """Whether the curve could be fitted; else a line was, or nothing (NaN)."""
 
 
 def agreement(truth: Numbers, predicted: Numbers) -> Agreement:
@@ -46,11 +46,11 @@ def agreement(truth: Numbers, predicted: Numbers) -> Agreement:
     return Agreement(
         pictures=len(own),
         plcc=lcc(own, other),
-        plcc_fitted=lcc(own, curve),
+        plcc_fitted=NAN if curve is None else lcc(own, curve),
         srocc=srocc(own, other),
         krcc=krcc(own, other),
         rmse=rmse(own, other),
-        rmse_fitted=rmse(own, curve),
+        rmse_fitted=NAN if curve is None else rmse(own, curve),
         logistic=logistic,
     )
 
@@ -81,15 +81,19 @@ def fitted(truth: Numbers, predicted: Numbers) -> Floats:
     """Predicted scores (n,) through the curve that was fitted to them, in the truth's unit.
 
     The logistic curve with four parameters of the Video Quality Experts Group (final report, phase II, 2003):
-    ``b2 + (b1 - b2) / (1 + exp(-(x - b3) / |b4|))``; it is monotone. Where it cannot be fitted, a line.
+    ``b2 + (b1 - b2) / (1 + exp(-(x - b3) / |b4|))``; it is monotone. Where it cannot be fitted, a line; of fewer than
+    ``LEAST_TO_FIT`` pictures, or of equal scores, they come back as they are.
     """
-    return _curve(truth.astype(np.float64), predicted.astype(np.float64))[0]
+    own, other = truth.astype(np.float64), predicted.astype(np.float64)
+    curve, _ = _curve(own, other)
+    return other if curve is None else curve
 
 
-def _curve(truth: Floats, predicted: Floats) -> tuple[Floats, bool]:
-    spread = float(predicted.std()) if len(predicted) else 0.0
-    if len(truth) < LEAST_TO_FIT or not spread > 0 or not np.isfinite(spread):
-        return predicted.copy(), False
+def _curve(truth: Floats, predicted: Floats) -> tuple[Floats | None, bool]:
+    """The fitted scores, None where there is nothing to fit; and whether the logistic fits."""
+    if len(truth) < LEAST_TO_FIT or not np.ptp(predicted) or not np.isfinite(predicted).all():
+        return None, False
+    spread = float(predicted.std())
     x = (predicted - predicted.mean()) / spread
     rising = float(np.corrcoef(x, truth)[0, 1]) >= 0
     high, low = (truth.max(), truth.min()) if rising else (truth.min(), truth.max())
