@@ -1,0 +1,362 @@
+"""Readers of the published sets, on small imitations of their folders with the traps of the real ones; and splits."""
+
+import dataclasses
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.io import savemat
+
+from runtime.errors import ConfigError
+from training.quality import live
+from training.quality.rated import Rated, RatedSet
+from training.quality.readers import LAYOUTS, read_rated, require_pictures
+from training.quality.splits import (
+    median_and_quartiles,
+    paper_split,
+    read_splits,
+    splits,
+    write_splits,
+)
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    return path
+
+
+# --- KonIQ-10k
+
+Z_HEAD = "image_name,c1,c2,c3,c4,c5,c_total,MOS,SD,set"
+OPINION_HEAD = "image_name,c1,c2,c3,c4,c5,c_total,MOS,SD,MOS_zscore"
+
+
+def koniq(root: Path, *, zscore: bool = True, rows: list[str] | None = None) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    if zscore:
+        name, head = "koniq10k_distributions_sets.csv", Z_HEAD
+        own = rows or [
+            "10004473376.jpg,0.0,0.0,0.238095238095,0.695238095238,0.0666666666667,105,77.3836206897,0.527277894494,training",
+            "10007357496.jpg,0.0,0.03125,0.46875,0.489583333333,0.0104166666667,96,68.7285714286,0.580003024795,test",
+            "8.jpg,0.5,0.5,0,0,0,100,4.2,0.5,validation",
+        ]
+    else:
+        name, head = "koniq10k_scores_and_distributions.csv", OPINION_HEAD
+        own = rows or ["10004473376.jpg,0.0,0.0,0.238,0.695,0.067,105,3.83,0.527,77.38"]
+    (root / name).write_text("\n".join([head, *own]) + "\n")
+    for row in own:
+        touch(root / "1024x768" / row.split(",")[0])
+    touch(root / "1024x768" / "without-a-row.jpg")
+    return root
+
+
+def test_koniqs_two_tables_are_told_apart_by_their_scale(tmp_path: Path) -> None:
+    """MOS is 0..100 in one and 1..5 in the other; SD is of the votes in both; a picture without a row is left out."""
+    zscores = read_rated(koniq(tmp_path / "z"))
+    opinions = read_rated(koniq(tmp_path / "o", zscore=False))
+    assert zscores.scale == (0, 100)
+    assert opinions.scale == (1, 5)
+    assert len(zscores) == 3
+    assert [one.split for one in zscores.pictures] == ["train", "test", "validation"]
+    assert opinions.pictures[0].split is None
+    assert zscores.pictures[0].std == pytest.approx(0.527277894494 * 25)
+    assert opinions.pictures[0].std == pytest.approx(0.527)
+    assert opinions.mos5()[0] == pytest.approx(3.83)
+    assert zscores.mos5()[0] == pytest.approx(1 + 4 * 0.773836206897)
+    for one in (*zscores.pictures, *opinions.pictures):
+        assert one.distribution is not None
+        assert sum(one.distribution) == pytest.approx(1, abs=1e-12)
+    require_pictures(zscores)
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ("a.jpg,0.5,0.6,0,0,0,100,50,0.5,test", "line 2: the shares .* sum to 1.1"),
+        ("a.jpg,-0.1,1.1,0,0,0,100,50,0.5,test", "line 2: the shares"),
+        ("a.jpg,1,0,0,0,0,100,none,0.5,test", "line 2: MOS 'none' is not a number"),
+        ("a.jpg,1,0,0,0,0,100,130,0.5,test", "line 2: MOS 130 lies outside 0..100"),
+        ("a.jpg,1,0,0,0,0,100,50,0.5,tset", "line 2: set 'tset' is none of training, validation, test"),
+    ],
+)
+def test_a_row_of_koniq_that_is_none_is_named(tmp_path: Path, row: str, fault: str) -> None:
+    """By file and line."""
+    with pytest.raises(ConfigError, match=rf"koniq10k_distributions_sets\.csv, {fault}"):
+        read_rated(koniq(tmp_path, rows=[row]))
+
+
+def test_koniq_without_pictures_or_columns_says_what_is_due(tmp_path: Path) -> None:
+    """The folders' names, and the missing columns."""
+    (tmp_path / "koniq10k_distributions_sets.csv").write_text("image_name,MOS\na.jpg,3\n")
+    with pytest.raises(ConfigError, match="neither of the folders 1024x768 and 512x384"):
+        read_rated(tmp_path)
+    (tmp_path / "512x384").mkdir()
+    with pytest.raises(ConfigError, match="lacks the columns c1, c2, c3, c4, c5, SD"):
+        read_rated(tmp_path)
+
+
+# --- LIVE release 2
+
+
+def live_set(root: Path, *, references: int = 982, originals: int = 203) -> Path:
+    for folder in live.FOLDERS:
+        (root / folder).mkdir(parents=True)
+    orgs = np.zeros(982, np.uint8)
+    orgs[:originals] = 1
+    scores = np.linspace(-5, 104, 982)  # realigned ones may leave the scale
+    savemat(root / "dmos.mat", {"dmos": np.clip(scores, 0, 100)[None], "orgs": orgs[None]})
+    savemat(root / "dmos_realigned.mat", {"dmos_new": scores[None], "dmos_std": scores[None], "orgs": orgs[None]})
+    names = np.empty((1, references), object)
+    names[0] = [f"Ref{at % 29}.bmp" for at in range(references)]
+    savemat(root / "refnames_all.mat", {"refnames_all": names})
+    return root
+
+
+def test_live_has_779_pictures_and_less_is_better(tmp_path: Path) -> None:
+    """Of 982, 203 are the references themselves; which scores they are stands in the set's name."""
+    root = live_set(tmp_path)
+    plain, realigned = read_rated(root), read_rated(root, "live-realigned")
+    assert len(plain) == len(realigned) == 779
+    assert plain.name == "LIVE release 2 (dmos.mat)"
+    assert realigned.name == "LIVE release 2 (dmos_realigned.mat)"
+    assert plain.lower_better
+    first, last = plain.pictures[0], plain.pictures[-1]
+    assert first.name == "jp2k/img204.bmp"
+    assert first.reference == root / "refimgs" / "Ref0.bmp"
+    assert first.content == "ref0.bmp"
+    assert (last.name, last.kind) == ("fastfading/img174.bmp", "fastfading")
+    scores = realigned.mos5()
+    assert scores[-1] == 1  # beyond the scale's end
+    assert (np.diff(scores) <= 0).all()
+
+
+def test_live_of_another_length_is_refused(tmp_path: Path) -> None:
+    """The counts are told."""
+    with pytest.raises(ConfigError, match=r"'refnames_all': 981.*982 of each"):
+        read_rated(live_set(tmp_path, references=981))
+
+
+def test_a_broken_matlab_file_is_named(tmp_path: Path) -> None:
+    """And so is a missing variable."""
+    root = live_set(tmp_path)
+    savemat(root / "dmos.mat", {"other": [1]})
+    with pytest.raises(ConfigError, match=r"dmos\.mat has no variable dmos, orgs; it has other"):
+        read_rated(root)
+    (root / "dmos.mat").write_bytes(b"not MATLAB at all, and long enough to be read as a header" * 9)
+    with pytest.raises(ConfigError, match=r"dmos\.mat cannot be read as a MATLAB file"):
+        read_rated(root)
+
+
+# --- LIVE in the Wild
+
+
+def test_the_first_seven_of_live_in_the_wild_taught_people_to_vote(tmp_path: Path) -> None:
+    """They are left out; scores are 0 to 100, with deviations."""
+    names = np.empty((9, 1), object)
+    names[:, 0] = [f"t{at}.bmp" if at < 7 else f"{at}.bmp" for at in range(9)]
+    values = np.arange(9.0)[None] * 10
+    data = touch(tmp_path / "Data" / "x").parent
+    savemat(data / "AllImages_release.mat", {"AllImages_release": names})
+    savemat(data / "AllMOS_release.mat", {"AllMOS_release": values})
+    savemat(data / "AllStdDev_release.mat", {"AllStdDev_release": values / 4})
+    found = read_rated(tmp_path)
+    assert [one.name for one in found.pictures] == ["Images/7.bmp", "Images/8.bmp"]
+    assert found.mos5() == pytest.approx([3.8, 4.2])
+    assert found.pictures[1].std == 20
+    with pytest.raises(ConfigError, match=r"2 of 2 pictures are not there, .*Images/7\.bmp among them"):
+        require_pictures(found)
+
+
+# --- CSIQ
+
+
+def csiq(root: Path, rows: list[list[Any]]) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "all_by_image"
+    sheet.append(["CSIQ"])
+    sheet.append([])
+    sheet.append([])
+    sheet.append([None, None, None, "image", "dst_idx", "dst_type", "dst_lev", "dmos_std", "dmos"])
+    for row in rows:
+        sheet.append([None, None, None, *row] if row else [])
+    book.save(root / "csiq.DMOS.xlsx")
+    return root
+
+
+def test_csiqs_table_has_numbers_for_names_and_empty_rows(tmp_path: Path) -> None:
+    """The picture 1600 is a number there, "jpeg 2000" is a folder without a blank, and 0 is the best score."""
+    rows: list[list[Any]] = [
+        [1600, 1, "noise", 1, 0.02, 0.062],
+        [],
+        ["aerial_city", 5, "jpeg 2000", 4, 0.05, 0.9],
+        ["aerial_city", 3, "fnoise", 2.0, 0.05, 0.4],
+    ]
+    found = read_rated(csiq(tmp_path, rows))
+    assert [one.name for one in found.pictures] == [
+        "dst_imgs/awgn/1600.AWGN.1.png",
+        "dst_imgs/jpeg2000/aerial_city.jpeg2000.4.png",
+        "dst_imgs/fnoise/aerial_city.fnoise.2.png",
+    ]
+    assert found.pictures[0].reference == tmp_path / "src_imgs" / "1600.png"
+    assert found.lower_better
+    assert found.mos5() == pytest.approx([5 - 4 * 0.062, 5 - 4 * 0.9, 5 - 4 * 0.4])
+
+
+def test_a_fault_in_csiqs_table_is_named(tmp_path: Path) -> None:
+    """By its row; and a file that is no table at all."""
+    with pytest.raises(ConfigError, match="row 5: 'fog' is none of noise, blur"):
+        read_rated(csiq(tmp_path, [["a", 1, "fog", 1, 0.1, 0.2]]))
+    with pytest.raises(ConfigError, match="row 5: could not convert"):
+        read_rated(csiq(tmp_path, [["a", 1, "blur", 1, 0.1, "bad"]]))
+    (tmp_path / "csiq.DMOS.xlsx").write_bytes(b"no table")
+    with pytest.raises(ConfigError, match="cannot be read as an Excel file"):
+        read_rated(tmp_path)
+
+
+# --- TID
+
+
+def tid(root: Path, lines: list[str], files: list[str]) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "mos_with_names.txt").write_text("\n".join(lines) + "\n")
+    for name in files:
+        touch(root / name)
+    return root
+
+
+def test_tids_names_are_of_either_case(tmp_path: Path) -> None:
+    """``I01.BMP`` beside ``i25.bmp``, and the table's case is not that of the disk; deviations are optional."""
+    files = ["distorted_images/i01_08_2.bmp", "distorted_images/I25_01_1.BMP"]
+    files += ["reference_images/I01.BMP", "reference_images/i25.bmp"]
+    root = tid(tmp_path, ["5.5 I01_08_2.bmp", "3.25 i25_01_1.bmp"], files)
+    found = read_rated(root)
+    first, second = found.pictures
+    assert first.path.name == "i01_08_2.bmp"
+    assert second.path.name == "I25_01_1.BMP"
+    assert (first.reference, second.reference) == (root / files[2], root / files[3])
+    assert (first.content, first.kind, first.level) == ("i01", "08", 2)
+    assert found.name == "TID, 2 pictures of 2 kinds"
+    assert found.mos5() == pytest.approx([1 + 4 * 5.5 / 9, 1 + 4 * 3.25 / 9])
+    assert first.std is None
+    (root / "mos_std.txt").write_text("0.1\n0.2\n")
+    assert [one.std for one in read_rated(root).pictures] == [0.1, 0.2]
+    (root / "mos_std.txt").write_text("0.1\n")
+    with pytest.raises(ConfigError, match=r"mos_std\.txt has 1 deviations, mos_with_names\.txt 2 pictures"):
+        read_rated(root)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("5.5 I02_08_2.bmp", r"line 1: I02_08_2\.bmp is not in distorted_images"),
+        ("5.5 I01.bmp", r"line 1: '5\.5 I01\.bmp' is not like"),
+        ("x I01_08_2.bmp", "line 1: the score 'x' is not a number"),
+    ],
+)
+def test_a_line_of_tid_that_is_none_is_named(tmp_path: Path, line: str, fault: str) -> None:
+    """And so is a picture that is missing."""
+    files = ["distorted_images/i01_08_2.bmp", "reference_images/I01.BMP"]
+    with pytest.raises(ConfigError, match=fault):
+        read_rated(tid(tmp_path, [line], files))
+
+
+@pytest.mark.parametrize(("kinds", "levels", "name"), [(17, 4, "TID2008"), (24, 5, "TID2013")])
+def test_a_whole_tid_is_known_by_its_size(tmp_path: Path, kinds: int, levels: int, name: str) -> None:
+    """25 references; the 17 kinds at 4 levels are the older one's."""
+    places = list(itertools.product(range(1, 26), range(1, kinds + 1), range(1, levels + 1)))
+    names = [f"i{content:02}_{kind:02}_{level}.bmp" for content, kind, level in places]
+    files = [f"distorted_images/{one}" for one in names] + [f"reference_images/I{at:02}.BMP" for at in range(1, 26)]
+    found = read_rated(tid(tmp_path, [f"4 {one}" for one in names], files))
+    assert found.name == name
+    assert len({one.content for one in found.pictures}) == 25
+
+
+# --- Which reader
+
+
+def test_a_folder_of_nothing_known_is_refused(tmp_path: Path) -> None:
+    """The layouts are named; so they are for a layout that does not exist, and where two are shown."""
+    with pytest.raises(ConfigError, match=r"are koniq, live, .*; this folder has the files of none of them"):
+        read_rated(tmp_path)
+    with pytest.raises(ConfigError, match=f"--layout spaq: there are {', '.join(LAYOUTS)}"):
+        read_rated(tmp_path, "spaq")
+    tid(tmp_path, ["1 i01_01_1.bmp"], [])
+    csiq(tmp_path, [])
+    with pytest.raises(ConfigError, match="looks like csiq and tid: say --layout"):
+        read_rated(tmp_path)
+
+
+# --- Splits
+
+
+def judged(contents: list[str]) -> RatedSet:
+    pictures = tuple(
+        Rated(f"{content}-{at}", Path(content), None, content, 3.0) for content in contents for at in range(2)
+    )
+    return RatedSet("some", pictures, (1, 5), digest="sha256:0")
+
+
+@given(st.lists(st.text(min_size=1, max_size=6), min_size=4, max_size=40, unique=True), st.randoms())
+def test_no_content_is_on_both_sides(contents: list[str], random: Any) -> None:
+    """Whatever order the pictures come in, each seed tests on the same contents, as many as the share rounds to."""
+    rated = judged(contents)
+    mixed = list(rated.pictures)
+    random.shuffle(mixed)
+    drawn = splits(rated, seeds=3, test_share=0.3)
+    assert drawn == splits(dataclasses.replace(rated, pictures=tuple(mixed)), seeds=3, test_share=0.3)
+    for one in drawn:
+        sides = one.apply(rated)
+        tested = {each.content for each in sides.pictures if each.split == "test"}
+        learned = {each.content for each in sides.pictures if each.split == "train"}
+        assert len(tested) == round(0.3 * len(contents))
+        assert not tested & learned
+        assert tested | learned == set(contents)
+
+
+@pytest.mark.parametrize(("contents", "tested"), [(29, 6), (30, 6), (25, 5)])
+def test_splits_are_as_large_as_the_fields(contents: int, tested: int) -> None:
+    """LIVE 23 and 6, CSIQ 24 and 6, TID 20 and 5; ten seeds give ten, and over them nearly every content is tested."""
+    drawn = splits(judged([f"i{at:02}" for at in range(contents)]))
+    assert [len(one.test) for one in drawn] == [tested] * 10
+    assert len({one.test for one in drawn}) == 10
+    assert len({name for one in drawn for name in one.test}) > 0.7 * contents
+
+
+def test_splits_come_back_from_their_file(tmp_path: Path) -> None:
+    """Of another set's contents they are refused."""
+    rated = judged(list("abcdefgh"))
+    drawn = splits(rated)
+    write_splits(tmp_path / "splits.json", rated, drawn)
+    assert read_splits(tmp_path / "splits.json", rated) == drawn
+    assert json.loads((tmp_path / "splits.json").read_bytes())["digest"] == "sha256:0"
+    with pytest.raises(ConfigError, match="tests on contents that some has not, such as "):
+        read_splits(tmp_path / "splits.json", judged(list("pqrstuvw")))
+    (tmp_path / "splits.json").write_text("[]")
+    with pytest.raises(ConfigError, match="is no file of splits"):
+        read_splits(tmp_path / "splits.json", rated)
+
+
+def test_the_papers_split_learns_from_8073_pictures() -> None:
+    """The other 2000 of KonIQ-10k are for the test; a smaller set is refused."""
+    rated = judged([str(at) for at in range(10_073)])
+    assert len(paper_split(rated, 0).test) == 2000
+    with pytest.raises(ConfigError, match="8073 of 10073 pictures, not of 50"):
+        paper_split(judged([str(at) for at in range(50)]), 0)
+    with pytest.raises(ConfigError, match="leaves one side without any"):
+        splits(judged(["a", "b"]))
+
+
+def test_results_over_seeds_are_told_by_the_middle() -> None:
+    """Median and quartiles, as numpy has them."""
+    assert median_and_quartiles([1.0, 2.0, 3.0, 4.0, 100.0]) == (3.0, 2.0, 4.0)
+    assert np.isnan(median_and_quartiles([])).all()

@@ -1,0 +1,104 @@
+"""Which contents are tested on, seed by seed; results over seeds are told by their median and their quartiles."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from runtime.errors import ConfigError
+from training.files import write_whole
+from training.quality.rated import RatedSet
+
+FORMAT = "framegate/quality-splits/1"
+PAPER_TRAINING = 8073
+"""Of KonIQ-10k's 10,073 pictures, by DeepRN (section 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitOfSeed:
+    """One division of a set's contents."""
+
+    seed: int
+    test: tuple[str, ...]
+    """Contents; all others are learned from."""
+
+    def apply(self, rated: RatedSet) -> RatedSet:
+        """The set with these sides."""
+        tested = set(self.test)
+        pictures = tuple(
+            dataclasses.replace(one, split="test" if one.content in tested else "train") for one in rated.pictures
+        )
+        return dataclasses.replace(rated, pictures=pictures)
+
+
+def splits(rated: RatedSet, *, seeds: int = 10, test_share: float = 0.2) -> list[SplitOfSeed]:
+    """For each seed from 0 a share of the contents, rounded: 6 of LIVE's 29 and of CSIQ's 30, 5 of TID's 25.
+
+    Settled by the names of the contents alone, in whatever order they come.
+
+    Raises:
+        ConfigError: so few contents that one side would have none.
+    """
+    contents = sorted({one.content for one in rated.pictures})
+    count = round(test_share * len(contents))
+    if not 0 < count < len(contents):
+        raise ConfigError(f"{rated.name}: {test_share:g} of {len(contents)} contents leaves one side without any")
+    return [SplitOfSeed(seed, tuple(sorted(sorted(contents, key=_key(seed))[:count]))) for seed in range(seeds)]
+
+
+def paper_split(rated: RatedSet, seed: int) -> SplitOfSeed:
+    """DeepRN's own for KonIQ-10k: 8073 pictures to learn from and the rest to test on, drawn at random.
+
+    Raises:
+        ConfigError: the set has not more pictures than are learned from.
+    """
+    contents = sorted({one.content for one in rated.pictures})
+    if len(contents) <= PAPER_TRAINING:
+        raise ConfigError(
+            f"{rated.name}: the paper's split learns from {PAPER_TRAINING} of 10073 pictures, not of {len(contents)}"
+        )
+    return SplitOfSeed(seed, tuple(sorted(sorted(contents, key=_key(seed))[PAPER_TRAINING:])))
+
+
+def write_splits(path: Path, rated: RatedSet, drawn: Sequence[SplitOfSeed]) -> None:
+    """A file by which others repeat them."""
+    document = {
+        "format": FORMAT,
+        "set": rated.name,
+        "digest": rated.digest,
+        "splits": [{"seed": one.seed, "test": list(one.test)} for one in drawn],
+    }
+    write_whole(path, json.dumps(document, indent=1).encode())
+
+
+def read_splits(path: Path, rated: RatedSet) -> list[SplitOfSeed]:
+    """Splits of ``write_splits``.
+
+    Raises:
+        ConfigError: the file is none, or is of other contents than the set's.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+        drawn = [SplitOfSeed(int(one["seed"]), tuple(map(str, one["test"]))) for one in document["splits"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is no file of splits: {error}") from error
+    unknown = {name for one in drawn for name in one.test} - {one.content for one in rated.pictures}
+    if unknown:
+        raise ConfigError(f"{path} tests on contents that {rated.name} has not, such as {sorted(unknown)[0]}")
+    return drawn
+
+
+def median_and_quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median, first and third quartile of results over seeds; NaN of nothing."""
+    if not len(values):
+        return float("nan"), float("nan"), float("nan")
+    first, middle, third = np.quantile(values, [0.25, 0.5, 0.75])
+    return float(middle), float(first), float(third)
+
+
+def _key(seed: int) -> Callable[[str], bytes]:
+    return lambda content: hashlib.sha256(f"{seed}:{content}".encode(errors="replace")).digest()
