@@ -82,7 +82,7 @@ def fitted(truth: Numbers, predicted: Numbers) -> Floats:
 
     The logistic curve with four parameters of the Video Quality Experts Group (final report, phase II, 2003):
     ``b2 + (b1 - b2) / (1 + exp(-(x - b3) / |b4|))``; it is monotone. Where it cannot be fitted, a line; of fewer than
-    ``LEAST_TO_FIT`` pictures, or of equal scores, they come back as they are.
+    ``LEAST_TO_FIT`` pictures, or where all of one side are equal, the scores as they are.
     """
     own, other = truth.astype(np.float64), predicted.astype(np.float64)
     curve, _ = _curve(own, other)
@@ -91,7 +91,7 @@ def fitted(truth: Numbers, predicted: Numbers) -> Floats:
 
 def _curve(truth: Floats, predicted: Floats) -> tuple[Floats | None, bool]:
     """The fitted scores, None where there is nothing to fit; and whether the logistic fits."""
-    if len(truth) < LEAST_TO_FIT or not np.ptp(predicted) or not np.isfinite(predicted).all():
+    if len(truth) < LEAST_TO_FIT or not np.ptp(predicted) or not np.ptp(truth) or not np.isfinite(predicted).all():
         return None, False
     spread = float(predicted.std())
     x = (predicted - predicted.mean()) / spread
