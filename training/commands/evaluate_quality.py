@@ -91,7 +91,7 @@ def _baselines(options: argparse.Namespace) -> "list[Plain]":
 def _on_set(
     options: argparse.Namespace, rated: "RatedSet", gates: "list[QualityGate]", plain: "list[Plain]"
 ) -> "OnSet":
-    from training.quality.evaluation import ask, chosen
+    from training.quality.evaluation import ask, chosen, side_told
     from training.quality.measures import differences, judged
     from training.quality.report import OnSet
     from training.quality.report_plots import write_examples, write_scatters
@@ -102,7 +102,7 @@ def _on_set(
     results = tuple(judged(own, one) for one in said)
     return OnSet(
         rated=own,
-        side=options.split,
+        side=side_told(own, options.split),
         judged=results,
         spreads=spreads(own, said, _teachers(options, rated)),
         differences=tuple(differences(own, said, options.resamples, options.seed)),

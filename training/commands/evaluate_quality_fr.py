@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _on_set(options: argparse.Namespace, rated: "RatedSet", gates: "list[FullReferenceGate]") -> "OnSet":
-    from training.quality.evaluation import chosen
+    from training.quality.evaluation import chosen, side_told
     from training.quality.fr_evaluation import compare, measure_all
     from training.quality.measures import differences, judged
     from training.quality.report import OnSet
@@ -64,7 +64,7 @@ def _on_set(options: argparse.Namespace, rated: "RatedSet", gates: "list[FullRef
     results = tuple(judged(own, one) for one in said)
     return OnSet(
         rated=own,
-        side=options.split,
+        side=side_told(own, options.split),
         judged=results,
         differences=tuple(differences(own, said, options.resamples, options.seed)),
         plots=write_scatters(options.output, own, results),

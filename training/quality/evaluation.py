@@ -64,6 +64,11 @@ def chosen(rated: RatedSet, side: Chosen, every: int = 1) -> RatedSet:
     return rated
 
 
+def side_told(rated: RatedSet, side: Chosen) -> Chosen:
+    """What a report calls the pictures of a side: ``all`` where the set has no sides."""
+    return side if any(one.split for one in rated.pictures) else "all"
+
+
 def side_of(rated: RatedSet, side: Side) -> RatedSet:
     """The pictures of a side; there may be none."""
     return rated.where(lambda one: one.split == side)

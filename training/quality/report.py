@@ -49,6 +49,11 @@ class OnSet:
     plots: dict[str, str] = field(default_factory=dict)
     """Files beside the report, by what they show."""
 
+    @property
+    def contents(self) -> int:
+        """How many there are."""
+        return len({picture.content for picture in self.rated.pictures})
+
 
 @dataclass(frozen=True)
 class Report:
@@ -114,7 +119,7 @@ def _set_json(one: OnSet) -> dict[str, Any]:
         "proxy": rated.proxy,
         "split": one.side,
         "pictures": len(rated),
-        "contents": len({picture.content for picture in rated.pictures}),
+        "contents": one.contents,
         "methods": [_judged_json(own) for own in one.judged],
         "distributions": dataclasses.asdict(one.spreads) if one.spreads else None,
         "differences": [dataclasses.asdict(own) for own in one.differences],

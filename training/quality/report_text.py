@@ -21,6 +21,8 @@ DEFINITIONS = (
     "the votes.",
     "- Strictly: the score falls at every step to a stronger distortion. Tolerant: it never rises by more than 0.05.",
 )
+FEW_CONTENTS = 10
+"""So few that drawing them anew tells little of others."""
 FR_DEFINITIONS = DEFINITIONS[:2] + DEFINITIONS[3:]
 
 
@@ -57,9 +59,9 @@ def _named(one: OnSet) -> str:
 
 def _facts(report: Report) -> Iterator[str]:
     for one in report.sets:
-        contents = len({picture.content for picture in one.rated.pictures})
         side = "all pictures" if one.side == "all" else f"{one.side} side"
-        yield f"- Set `{one.rated.name}` ({one.rated.digest}), {side}: {len(one.rated)} pictures of {contents} contents"
+        count = f"{len(one.rated)} pictures of {one.contents} contents"
+        yield f"- Set `{one.rated.name}` ({one.rated.digest}), {side}: {count}"
         if one.rated.proxy:
             yield "  - **A proxy**: metrics gave its scores, no person did; no number of it is about people"
     for gate in report.gates:
@@ -105,6 +107,8 @@ def _differences(report: Report) -> Iterator[str]:
         yield from ("", "### Are the differences more than chance?", "")
         yield from table(["set", "", "against", "SROCC, difference", "95 % interval", "p"], rows)
         yield from ("", f"Contents are drawn anew, {report.resamples} times; p is two-sided.")
+        few = [one for one in report.sets if one.differences and one.contents < FEW_CONTENTS]
+        yield from (f"{_named(one)} has {one.contents} contents alone: its intervals say little." for one in few)
 
 
 def _difference(own: Difference) -> list[str]:
