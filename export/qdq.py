@@ -64,6 +64,24 @@ def layer_sizes(model: ModelProto) -> dict[str, tuple[int, int]]:
     return sizes
 
 
+def separate_weights(model: ModelProto) -> None:
+    """Give each layer weights of its own, in place, where several share theirs.
+
+    Else one layer in 8 bits would put them into 8 bits for those, too, that are kept in float32.
+    """
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    taken: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type not in LAYERS:
+            continue
+        for i, name in enumerate(node.input):
+            if name in tensors and name in taken:
+                copy = model.graph.initializer.add()
+                copy.CopyFrom(tensors[name])
+                copy.name = node.input[i] = f"{name} of {node.name}"
+            taken.add(name)
+
+
 def cutting_clips(model: ModelProto) -> set[str]:
     """Clips that a quantised range cannot stand for: it always holds 0, so one that cuts 0 off must stay."""
     weights = {tensor.name: tensor for tensor in model.graph.initializer}

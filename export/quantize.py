@@ -20,7 +20,7 @@ from export.calibration import Method, tensor_ranges
 from export.graph import name_nodes
 from export.manifest import derived_manifest, weights_digest
 from export.parity import Parity, compare
-from export.qdq import LAYERS, OPS, cutting_clips, inner_nodes, layer_sizes, layers_before, shield
+from export.qdq import LAYERS, OPS, cutting_clips, inner_nodes, layer_sizes, layers_before, separate_weights, shield
 from export.samples import Samples, draw_samples
 from export.weight_rounding import collect_moments, put_rounded, round_layers
 from runtime.errors import ConfigError, EngineError
@@ -85,6 +85,7 @@ class Quantizer:
         """
         self._model = shape_inference.infer_shapes(model)
         name_nodes(self._model)
+        separate_weights(self._model)
         self._inner = inner_nodes(self._model)
         self.layers = [node.name for node in self._inner if node.op_type in LAYERS]
         if any(node.op_type in QUANTISED for node in self._model.graph.node):

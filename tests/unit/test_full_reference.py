@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from runtime.comparison import open_comparison
+from runtime.engine import Arrays
 from runtime.engine_onnx import OnnxEngine
 from runtime.errors import ConfigError, EngineError, FrameError, Reason
 from runtime.full_reference import Compared, Comparer, PixelPair
@@ -31,7 +32,7 @@ class Watched:
         self.batches: list[int] = []
         self._engine = engine
 
-    def infer(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         self.batches.append(len(inputs[DISTORTED.name]))
         return self._engine.infer(inputs)
 

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import FrameError, Reason
-from runtime.heads import OBJECT, Clarity, Quality, Saliency, Utility, read_head
-from runtime.manifest import ClarityHead, Head, QualityHead, SaliencyHead, UtilityHead
+from runtime.heads import OBJECT, Clarity, FullReference, Quality, Saliency, Utility, read_head
+from runtime.manifest import ClarityHead, Head, QualityFrHead, QualityHead, SaliencyHead, UtilityHead
 
 UTILITY = UtilityHead(output="u", threshold=0.5)
 QUALITY = QualityHead(output="q", threshold=3)
 CLARITY = ClarityHead(output="c")
 SALIENCY = SaliencyHead(output="s", height=2, width=3)
+COMPARING = QualityFrHead(output="f")
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -105,6 +106,8 @@ def test_a_map_is_its_frames_own() -> None:
         (QUALITY, np.array([-0.02, 0, 0, 0, 1])),
         (CLARITY, np.array(0.9)),
         (CLARITY, np.array(10.1)),
+        (COMPARING, np.array(0.95)),
+        (COMPARING, np.array(5.05)),
         (SALIENCY, np.array([[0, 0, 0], [0, 1.02, 0]])),
         (SALIENCY, np.array([[0, 0, -0.02], [0, 0, 0]])),
     ],
@@ -114,6 +117,12 @@ def test_what_the_head_cannot_mean_is_refused(head: Head, row: "np.ndarray[tuple
     with pytest.raises(FrameError, match=rf"{head.kind} answered .*, not within \d+ and \d+") as error:
         read_head(head, row)
     assert error.value.reason is Reason.OUT_OF_RANGE
+
+
+def test_an_opinion_beside_a_reference_is_the_number_itself() -> None:
+    """On 1 to 5; what half precision carried over the bounds is put back."""
+    assert read_head(COMPARING, np.array(3.25, np.float32)) == FullReference(3.25)
+    assert read_head(COMPARING, np.array(5.01)).value == 5.0
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

@@ -11,19 +11,24 @@ from pydantic import ValidationError
 from runtime.errors import EngineError
 from runtime.manifest import (
     ClarityHead,
+    Head,
     Input,
     Manifest,
     Patches,
     Provenance,
+    QualityFrHead,
     QualityHead,
     Resize,
     SaliencyHead,
     UtilityHead,
+    compares,
     head_shape,
     head_threshold,
     parse_manifest,
+    whole_picture,
 )
 from tests.engines import fitting_manifest
+from tests.full_reference_engine import DISTORTED, PRISTINE, TILE, comparing
 from tests.two_views import CLARITY, FRAMES, PATCHES, SALIENCY, two_views
 
 
@@ -255,3 +260,50 @@ def test_what_a_head_answers_and_is_held_to() -> None:
     assert [head_shape(head) for head in heads] == [(), (5,), (), (24, 32)]
     assert [head_threshold(head) for head in heads] == [0.5, 3, None, None]
     assert head_threshold(ClarityHead(output="c", threshold=4)) == 4
+    assert (head_shape(QualityFrHead(output="f")), head_threshold(QualityFrHead(output="f"))) == ((), None)
+
+
+def test_an_engine_that_compares_survives_json() -> None:
+    """Two inputs of tiles, one of each picture; only such a head makes an engine one that compares."""
+    manifest = comparing(threshold=3)
+
+    assert parse_manifest(manifest.model_dump_json(exclude_none=True), "engine") == manifest
+    assert compares(manifest.heads)
+    assert not compares(fitting_manifest("u").heads)
+    assert whole_picture(manifest.inputs) is None
+    assert manifest.inputs[0].shape == (TILE, TILE, 3)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "heads", "text"),
+    [
+        ((DISTORTED,), None, r"two inputs of tiles, .* not distorted \(of the frame, tiles\)"),
+        ((DISTORTED, DISTORTED.model_copy(update={"name": "b"})), None, r"not distorted .*, b \(of the frame, tiles\)"),
+        ((PRISTINE, FRAMES), None, r"not reference \(of the reference, tiles\), frames \(of the frame\)"),
+        ((DISTORTED, PRISTINE.model_copy(update={"width": 8})), None, "tiles of 16 x 16 .* of 16 x 8 .* of one size"),
+        ((DISTORTED, PRISTINE), (QualityFrHead(output="f"), CLARITY), "judges tiles, and stands alone"),
+        ((DISTORTED, PRISTINE), (CLARITY,), "tiles are for a head 'quality_fr' alone"),
+        ((FRAMES, DISTORTED), (CLARITY,), "tiles are for a head 'quality_fr' alone"),
+    ],
+)
+def test_what_compares_has_a_picture_and_its_reference(
+    inputs: tuple[Input, ...], heads: tuple[Head, ...] | None, text: str
+) -> None:
+    """Both as tiles of one size, and nothing beside: any other engine could not be run."""
+    with pytest.raises(ValidationError, match=text):
+        comparing(inputs=inputs, heads=heads or (QualityFrHead(output="quality_fr"),))
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"tiles": True, "resize": Resize(fit="crop")}, "leave out resize and patches"),
+        ({"tiles": True, "resize": Resize(scaled_decode=True)}, "leave out resize and patches"),
+        ({"tiles": True, "patches": Patches(rows=1, columns=1)}, "leave out resize and patches"),
+        ({"of": "reference"}, "an input of the reference shows tiles"),
+    ],
+)
+def test_tiles_are_the_pixels_themselves(fields: dict[str, Any], text: str) -> None:
+    """What would change them is refused, and a reference that is not cut into them."""
+    with pytest.raises(ValidationError, match=text):
+        Input(name="x", height=8, width=8, **fields)

@@ -30,7 +30,9 @@ def found(*names: str) -> list[Found]:
 def paired(references: Path, *names: str) -> dict[str, str | None]:
     """By picture's name, the reference's path below its folder."""
     return {
-        pair.found.name.as_posix(): pair.reference and pair.reference.relative_to(references).as_posix()
+        pair.found.name.as_posix(): None
+        if pair.reference is None
+        else pair.reference.relative_to(references).as_posix()
         for pair in pair_up(found(*names), references)
     }
 

@@ -39,7 +39,7 @@ def test_a_step_is_where_it_is(tmp_path: Path) -> None:
     middle = (LEFT + WIDTH - RIGHT) // 2
     assert np.mean(rows(sheet, GREEN, slice(LEFT + 5, middle - 20))) == pytest.approx(row_of(5), abs=1)
     assert np.mean(rows(sheet, GREEN, slice(middle + 20, WIDTH - RIGHT - 5))) == pytest.approx(row_of(2), abs=1)
-    assert row_of(np.mean([score for _, score in points])) in rows(sheet, AMBER, slice(LEFT, LEFT + 60))
+    assert row_of(float(np.mean([score for _, score in points]))) in rows(sheet, AMBER, slice(LEFT, LEFT + 60))
     green = (sheet == GREEN).all(axis=2)
     green[TOP - 2 : HEIGHT - BOTTOM + 2, LEFT - 2 : WIDTH - RIGHT + 2] = False
     assert not green.any()
