@@ -99,9 +99,9 @@ def _curve(truth: Floats, predicted: Floats) -> tuple[Floats | None, bool]:
     high, low = (truth.max(), truth.min()) if rising else (truth.min(), truth.max())
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", OptimizeWarning)
+            warnings.simplefilter("ignore", OptimizeWarning)  # of the parameters' covariance, which nobody asks for
             found, _ = curve_fit(_logistic, x, truth, [high, low, 0.0, 0.5], maxfev=10_000)
-    except (RuntimeError, OptimizeWarning):
+    except RuntimeError:
         slope, offset = np.polyfit(x, truth, 1)
         return slope * x + offset, False
     return _logistic(x, *found), True
