@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 
 from runtime.errors import ConfigError
+from runtime.opencv import cv2
 from training.quality import live
 from training.quality.rated import Rated, RatedSet
 from training.quality.readers import LAYOUTS, read_rated, require_pictures
@@ -29,6 +30,12 @@ from training.quality.splits import (
 def touch(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"")
+    return path
+
+
+def draw(path: Path) -> Path:
+    """A small picture, in the format of its ending."""
+    assert cv2.imwrite(str(touch(path)), np.full((8, 8, 3), 90, np.uint8))
     return path
 
 
@@ -52,7 +59,7 @@ def koniq(root: Path, *, zscore: bool = True, rows: list[str] | None = None) -> 
         own = rows or ["10004473376.jpg,0.0,0.0,0.238,0.695,0.067,105,3.83,0.527,77.38"]
     (root / name).write_text("\n".join([head, *own]) + "\n")
     for row in own:
-        touch(root / "1024x768" / row.split(",")[0])
+        draw(root / "1024x768" / row.split(",")[0])
     touch(root / "1024x768" / "without-a-row.jpg")
     return root
 
@@ -74,6 +81,30 @@ def test_koniqs_two_tables_are_told_apart_by_their_scale(tmp_path: Path) -> None
         assert one.distribution is not None
         assert sum(one.distribution) == pytest.approx(1, abs=1e-12)
     require_pictures(zscores)
+
+
+def test_pictures_that_are_missing_or_broken_are_counted_and_one_is_named(tmp_path: Path) -> None:
+    """Before long work, and from the beginning of each file alone."""
+    found = read_rated(koniq(tmp_path))
+    path = tmp_path / "1024x768" / "10007357496.jpg"
+    path.write_bytes(path.read_bytes()[:10])
+    with pytest.raises(ConfigError, match=r"1 of 3 pictures are broken\. .*10007357496\.jpg cannot be used"):
+        require_pictures(found)
+    path.unlink()
+    with pytest.raises(ConfigError, match=r"1 of 3 pictures are not there, .*10007357496\.jpg among them"):
+        require_pictures(found)
+
+
+def test_scores_that_no_set_can_have_are_refused(tmp_path: Path) -> None:
+    """Two of one picture, one that is no number, and none at all: set and picture are named."""
+    two = ["4 i01_01_5.bmp", "5 I01_01_5.bmp"]
+    files = ["distorted_images/i01_01_5.bmp", "reference_images/I01.BMP"]
+    with pytest.raises(ConfigError, match=r"has 2 scores of distorted_images/i01_01_5\.bmp: take out all but one"):
+        read_rated(tid(tmp_path / "tid", two, files))
+    with pytest.raises(ConfigError, match=r"1 scores that are no numbers, that of distorted_images/i01_01_5\.bmp"):
+        read_rated(tid(tmp_path / "tid", ["nan i01_01_5.bmp"], files))
+    with pytest.raises(ConfigError, match="CSIQ has scores of no picture"):
+        read_rated(csiq(tmp_path / "csiq", []))
 
 
 @pytest.mark.parametrize(
@@ -137,6 +168,13 @@ def test_live_has_779_pictures_and_less_is_better(tmp_path: Path) -> None:
     assert (np.diff(scores) <= 0).all()
 
 
+def test_live_shows_its_plain_scores_where_it_has_them(tmp_path: Path) -> None:
+    """Where it has the realigned ones alone, it shows those."""
+    root = live_set(tmp_path)
+    (root / "dmos.mat").unlink()
+    assert read_rated(root).name == "LIVE release 2 (dmos_realigned.mat)"
+
+
 def test_live_of_another_length_is_refused(tmp_path: Path) -> None:
     """The counts are told."""
     with pytest.raises(ConfigError, match=r"'refnames_all': 981.*982 of each"):
@@ -149,9 +187,11 @@ def test_a_broken_matlab_file_is_named(tmp_path: Path) -> None:
     savemat(root / "dmos.mat", {"other": [1]})
     with pytest.raises(ConfigError, match=r"dmos\.mat has no variable dmos, orgs; it has other"):
         read_rated(root)
-    (root / "dmos.mat").write_bytes(b"not MATLAB at all, and long enough to be read as a header" * 9)
-    with pytest.raises(ConfigError, match=r"dmos\.mat cannot be read as a MATLAB file"):
-        read_rated(root)
+    whole = (root / "dmos_realigned.mat").read_bytes()
+    for content in (b"not MATLAB at all, and long enough to be read as a header" * 9, whole[:60], whole[: 3 * 982]):
+        (root / "dmos.mat").write_bytes(content)
+        with pytest.raises(ConfigError, match=r"dmos\.mat cannot be read as a MATLAB file"):
+            read_rated(root)
 
 
 # --- LIVE in the Wild
@@ -235,24 +275,25 @@ def tid(root: Path, lines: list[str], files: list[str]) -> Path:
 
 
 def test_tids_names_are_of_either_case(tmp_path: Path) -> None:
-    """``I01.BMP`` beside ``i25.bmp``, and the table's case is not that of the disk; deviations are optional."""
-    files = ["distorted_images/i01_08_2.bmp", "distorted_images/I25_01_1.BMP"]
+    """``I01.BMP`` beside ``i25.bmp``, and the table's case is not that of the disk."""
+    files = ["distorted_images/i01_24_2.bmp", "distorted_images/I25_01_1.BMP"]
     files += ["reference_images/I01.BMP", "reference_images/i25.bmp"]
-    root = tid(tmp_path, ["5.5 I01_08_2.bmp", "3.25 i25_01_1.bmp"], files)
+    root = tid(tmp_path, ["5.5 I01_24_2.bmp", "3.25 i25_01_1.bmp"], files)
     found = read_rated(root)
     first, second = found.pictures
-    assert first.path.name == "i01_08_2.bmp"
+    assert first.path.name == "i01_24_2.bmp"
     assert second.path.name == "I25_01_1.BMP"
     assert (first.reference, second.reference) == (root / files[2], root / files[3])
-    assert (first.content, first.kind, first.level) == ("i01", "08", 2)
-    assert found.name == "TID, 2 pictures of 2 kinds"
+    assert (first.content, first.kind, first.level) == ("i01", "24", 2)
     assert found.mos5() == pytest.approx([1 + 4 * 5.5 / 9, 1 + 4 * 3.25 / 9])
-    assert first.std is None
-    (root / "mos_std.txt").write_text("0.1\n0.2\n")
-    assert [one.std for one in read_rated(root).pictures] == [0.1, 0.2]
-    (root / "mos_std.txt").write_text("0.1\n")
-    with pytest.raises(ConfigError, match=r"mos_std\.txt has 1 deviations, mos_with_names\.txt 2 pictures"):
-        read_rated(root)
+
+
+def test_deviations_of_tids_means_are_not_taken_for_those_of_opinions(tmp_path: Path) -> None:
+    """A Gaussian of that width would put nearly all votes on one score."""
+    files = ["distorted_images/i01_20_2.bmp", "reference_images/I01.BMP"]
+    root = tid(tmp_path, ["5.5 I01_20_2.bmp"], files)
+    (root / "mos_std.txt").write_text("0.13\n")
+    assert read_rated(root).pictures[0].std is None
 
 
 @pytest.mark.parametrize(
@@ -261,13 +302,14 @@ def test_tids_names_are_of_either_case(tmp_path: Path) -> None:
         ("5.5 I02_08_2.bmp", r"line 1: I02_08_2\.bmp is not in distorted_images"),
         ("5.5 I01.bmp", r"line 1: '5\.5 I01\.bmp' is not like"),
         ("x I01_08_2.bmp", "line 1: the score 'x' is not a number"),
+        ("5 I01_25_2.bmp", r"line 1: I01_25_2\.bmp is not of TID2013, which has 25 contents, 24 kinds and 5 levels"),
     ],
 )
 def test_a_line_of_tid_that_is_none_is_named(tmp_path: Path, line: str, fault: str) -> None:
-    """And so is a picture that is missing."""
+    """And so is a picture that is missing: a part of the set has a part of the table."""
     files = ["distorted_images/i01_08_2.bmp", "reference_images/I01.BMP"]
     with pytest.raises(ConfigError, match=fault):
-        read_rated(tid(tmp_path, [line], files))
+        read_rated(tid(tmp_path, [line], files), "tid2013")
 
 
 @pytest.mark.parametrize(("kinds", "levels", "name"), [(17, 4, "TID2008"), (24, 5, "TID2013")])
@@ -281,6 +323,17 @@ def test_a_whole_tid_is_known_by_its_size(tmp_path: Path, kinds: int, levels: in
     assert len({one.content for one in found.pictures}) == 25
 
 
+def test_a_part_of_tid_tells_its_size_and_its_release_where_it_can(tmp_path: Path) -> None:
+    """A fifth level and a kind above 17 are of TID2013 alone; without them, which it is has to be said."""
+    files = [f"distorted_images/i01_{name}.bmp" for name in ("02_1", "02_5", "18_1")] + ["reference_images/I01.BMP"]
+    for own in ("02_5", "18_1"):
+        assert read_rated(tid(tmp_path, [f"4 i01_{own}.bmp", "5 i01_02_1.bmp"], files)).name == "TID2013 (2 of 3000)"
+    root = tid(tmp_path, ["5 i01_02_1.bmp"], files)
+    with pytest.raises(ConfigError, match="looks like tid2008 and tid2013: say --layout"):
+        read_rated(root)
+    assert read_rated(root, "tid2008").name == "TID2008 (1 of 1700)"
+
+
 # --- Which reader
 
 
@@ -290,9 +343,9 @@ def test_a_folder_of_nothing_known_is_refused(tmp_path: Path) -> None:
         read_rated(tmp_path)
     with pytest.raises(ConfigError, match=f"--layout spaq: there are {', '.join(LAYOUTS)}"):
         read_rated(tmp_path, "spaq")
-    tid(tmp_path, ["1 i01_01_1.bmp"], [])
+    tid(tmp_path, ["1 i01_01_5.bmp"], [])
     csiq(tmp_path, [])
-    with pytest.raises(ConfigError, match="looks like csiq and tid: say --layout"):
+    with pytest.raises(ConfigError, match="looks like csiq and tid2013: say --layout"):
         read_rated(tmp_path)
 
 
@@ -325,11 +378,12 @@ def test_no_content_is_on_both_sides(contents: list[str], random: Any) -> None:
 
 @pytest.mark.parametrize(("contents", "tested"), [(29, 6), (30, 6), (25, 5)])
 def test_splits_are_as_large_as_the_fields(contents: int, tested: int) -> None:
-    """LIVE 23 and 6, CSIQ 24 and 6, TID 20 and 5; ten seeds give ten, and over them nearly every content is tested."""
+    """LIVE 23 and 6, CSIQ 24 and 6, TID 20 and 5; five seeds test on every content, and so do the next."""
     drawn = splits(judged([f"i{at:02}" for at in range(contents)]))
     assert [len(one.test) for one in drawn] == [tested] * 10
     assert len({one.test for one in drawn}) == 10
-    assert len({name for one in drawn for name in one.test}) > 0.7 * contents
+    for five in (drawn[:5], drawn[5:]):
+        assert len({name for one in five for name in one.test}) == contents
 
 
 def test_splits_come_back_from_their_file(tmp_path: Path) -> None:
@@ -338,12 +392,16 @@ def test_splits_come_back_from_their_file(tmp_path: Path) -> None:
     drawn = splits(rated)
     write_splits(tmp_path / "splits.json", rated, drawn)
     assert read_splits(tmp_path / "splits.json", rated) == drawn
-    assert json.loads((tmp_path / "splits.json").read_bytes())["digest"] == "sha256:0"
+    document = json.loads((tmp_path / "splits.json").read_bytes())
+    assert document["digest"] == "sha256:0"
+    for one in document["splits"]:
+        assert sorted(one["train"] + one["test"]) == list("abcdefgh")
     with pytest.raises(ConfigError, match="tests on contents that some has not, such as "):
         read_splits(tmp_path / "splits.json", judged(list("pqrstuvw")))
-    (tmp_path / "splits.json").write_text("[]")
-    with pytest.raises(ConfigError, match="is no file of splits"):
-        read_splits(tmp_path / "splits.json", rated)
+    for text in ("[]", json.dumps({**document, "format": "framegate/quality-splits/2"})):
+        (tmp_path / "splits.json").write_text(text)
+        with pytest.raises(ConfigError, match="is no file of splits"):
+            read_splits(tmp_path / "splits.json", rated)
 
 
 def test_the_papers_split_learns_from_8073_pictures() -> None:

@@ -43,13 +43,14 @@ def read_csiq(root: Path) -> RatedSet:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        book = load_workbook(path, read_only=True, data_only=True)
+        book = load_workbook(path, data_only=True)
     except (OSError, InvalidFileException, zipfile.BadZipFile, KeyError) as error:
         raise ConfigError(f"{path} cannot be read as an Excel file: {error}") from error
     if SHEET not in book.sheetnames:
         raise ConfigError(f"{path} has no sheet {SHEET}; it has {', '.join(book.sheetnames)}")
     places: dict[str, int] | None = None
-    for line, cells in enumerate(book[SHEET].iter_rows(values_only=True), 1):
+    for line, values in enumerate(book[SHEET].iter_rows(values_only=True), 1):
+        cells = [(value.strip() or None) if isinstance(value, str) else value for value in values]
         if places is None:
             places = {name: cells.index(name) for name in COLUMNS} if set(COLUMNS) <= set(cells) else None
             continue

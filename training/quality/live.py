@@ -18,8 +18,13 @@ SCALE = (0.0, 100.0)
 
 
 def is_live(root: Path) -> bool:
-    """Whether its scores and folders are there."""
-    return (root / NAMES).is_file() and all((root / name).is_dir() for name in FOLDERS)
+    """Whether its names and scores are there."""
+    return (root / NAMES).is_file() and (root / PLAIN).is_file()
+
+
+def is_only_realigned(root: Path) -> bool:
+    """Whether its names are there, and of its scores the realigned ones alone."""
+    return (root / NAMES).is_file() and (root / REALIGNED).is_file() and not (root / PLAIN).is_file()
 
 
 def read_live(root: Path) -> RatedSet:

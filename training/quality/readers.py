@@ -1,23 +1,28 @@
 """Which reader takes a folder of judged pictures."""
 
+import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from runtime.errors import ConfigError
+from training.data.picture import PictureError, picture_size
 from training.quality.csiq import is_csiq, read_csiq
 from training.quality.koniq import is_koniq, read_koniq
-from training.quality.live import READERS, is_live
+from training.quality.live import READERS as LIVE
+from training.quality.live import is_live, is_only_realigned
 from training.quality.live_wild import is_live_wild, read_live_wild
 from training.quality.proxy_set import HEADER, RATINGS, read_proxy
 from training.quality.rated import RatedSet
-from training.quality.tid import is_tid, read_tid
+from training.quality.tid import READERS as TID
+from training.quality.tid import TID2008, TID2013, may_be
 
 LAYOUTS: dict[str, Callable[[Path], RatedSet]] = {
     "koniq": read_koniq,
-    **READERS,
+    **LIVE,
     "live-wild": read_live_wild,
     "csiq": read_csiq,
-    "tid": read_tid,
+    **TID,
     "proxy": read_proxy,
 }
 """By name."""
@@ -30,9 +35,11 @@ def _is_proxy(root: Path) -> bool:
 _SIGNS: dict[str, Callable[[Path], bool]] = {
     "koniq": is_koniq,
     "live": is_live,
+    "live-realigned": is_only_realigned,
     "live-wild": is_live_wild,
     "csiq": is_csiq,
-    "tid": is_tid,
+    "tid2008": lambda root: may_be(root, TID2008),
+    "tid2013": lambda root: may_be(root, TID2013),
     "proxy": _is_proxy,
 }
 
@@ -42,10 +49,11 @@ def read_rated(root: Path, layout: str | None = None) -> RatedSet:
 
     Args:
         root: the set's folder.
-        layout: one of ``LAYOUTS``. LIVE's two tables of scores are two layouts; shown is ``live``.
+        layout: one of ``LAYOUTS``. LIVE's two tables of scores are two layouts; with both there it shows ``live``.
 
     Raises:
-        ConfigError: as the reader; or there is no such layout, or the folder shows none, or two.
+        ConfigError: as the reader; there is no such layout, or the folder shows none, or two; or it has no picture,
+            one twice, or a score that is no number.
     """
     if layout is None:
         shown = [name for name, sign in _SIGNS.items() if sign(root)]
@@ -55,14 +63,14 @@ def read_rated(root: Path, layout: str | None = None) -> RatedSet:
         layout = shown[0]
     if layout not in LAYOUTS:
         raise ConfigError(f"--layout {layout}: there are {', '.join(LAYOUTS)}")
-    return LAYOUTS[layout](root)
+    return _sound(root, LAYOUTS[layout](root))
 
 
 def require_pictures(rated: RatedSet) -> None:
-    """Make sure that every picture and reference is there, before long work.
+    """Make sure that every picture and reference is there and begins as a picture does, before long work.
 
     Raises:
-        ConfigError: some are not; it counts them and names the first.
+        ConfigError: some do not; it counts them and names the first.
     """
     paths = sorted({path for one in rated.pictures for path in (one.path, one.reference) if path is not None})
     missing = [path for path in paths if not path.is_file()]
@@ -71,3 +79,28 @@ def require_pictures(rated: RatedSet) -> None:
             f"{rated.name}: {len(missing)} of {len(paths)} pictures are not there, {missing[0]} among them: "
             "give the folder of the whole set"
         )
+    broken = [fault for fault in map(_fault, paths) if fault is not None]
+    if broken:
+        raise ConfigError(f"{rated.name}: {len(broken)} of {len(paths)} pictures are broken. {broken[0]}")
+
+
+def _fault(path: Path) -> str | None:
+    try:
+        picture_size(path)
+    except PictureError as error:
+        return str(error)
+    return None
+
+
+def _sound(root: Path, rated: RatedSet) -> RatedSet:
+    if not len(rated):
+        raise ConfigError(f"{root}: {rated.name} has scores of no picture: take the whole set")
+    name, times = Counter(one.name for one in rated.pictures).most_common(1)[0]
+    if times > 1:
+        raise ConfigError(f"{root}: {rated.name} has {times} scores of {name}: take out all but one")
+    odd = [one.name for one in rated.pictures if not math.isfinite(one.mos)]
+    if odd:
+        raise ConfigError(
+            f"{root}: {rated.name} has {len(odd)} scores that are no numbers, that of {odd[0]} among them"
+        )
+    return rated

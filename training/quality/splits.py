@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,8 @@ class SplitOfSeed:
 def splits(rated: RatedSet, *, seeds: int = 10, test_share: float = 0.2) -> list[SplitOfSeed]:
     """For each seed from 0 a share of the contents, rounded: 6 of LIVE's 29 and of CSIQ's 30, 5 of TID's 25.
 
-    Settled by the names of the contents alone, in whatever order they come.
+    Settled by the names of the contents alone, in whatever order they come. As many seeds after each other as it
+    takes (five, at a fifth) test on every content, and go on in another order then.
 
     Raises:
         ConfigError: so few contents that one side would have none.
@@ -47,7 +49,7 @@ def splits(rated: RatedSet, *, seeds: int = 10, test_share: float = 0.2) -> list
     count = round(test_share * len(contents))
     if not 0 < count < len(contents):
         raise ConfigError(f"{rated.name}: {test_share:g} of {len(contents)} contents leaves one side without any")
-    return [SplitOfSeed(seed, tuple(sorted(sorted(contents, key=_key(seed))[:count]))) for seed in range(seeds)]
+    return [SplitOfSeed(seed, _fold(contents, seed, count)) for seed in range(seeds)]
 
 
 def paper_split(rated: RatedSet, seed: int) -> SplitOfSeed:
@@ -65,12 +67,15 @@ def paper_split(rated: RatedSet, seed: int) -> SplitOfSeed:
 
 
 def write_splits(path: Path, rated: RatedSet, drawn: Sequence[SplitOfSeed]) -> None:
-    """A file by which others repeat them."""
+    """A file by which others repeat them: which contents are on which side."""
+    contents = {one.content for one in rated.pictures}
     document = {
         "format": FORMAT,
         "set": rated.name,
         "digest": rated.digest,
-        "splits": [{"seed": one.seed, "test": list(one.test)} for one in drawn],
+        "splits": [
+            {"seed": one.seed, "train": sorted(contents - set(one.test)), "test": list(one.test)} for one in drawn
+        ],
     }
     write_whole(path, json.dumps(document, indent=1).encode())
 
@@ -83,6 +88,8 @@ def read_splits(path: Path, rated: RatedSet) -> list[SplitOfSeed]:
     """
     try:
         document = json.loads(path.read_bytes())
+        if document["format"] != FORMAT:
+            raise ValueError(f"its format is {document['format']!r}, where {FORMAT!r} is due")
         drawn = [SplitOfSeed(int(one["seed"]), tuple(map(str, one["test"]))) for one in document["splits"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is no file of splits: {error}") from error
@@ -98,6 +105,13 @@ def median_and_quartiles(values: Sequence[float]) -> tuple[float, float, float]:
         return float("nan"), float("nan"), float("nan")
     first, middle, third = np.quantile(values, [0.25, 0.5, 0.75])
     return float(middle), float(first), float(third)
+
+
+def _fold(contents: Sequence[str], seed: int, count: int) -> tuple[str, ...]:
+    folds = math.ceil(len(contents) / count)
+    order = sorted(contents, key=_key(seed // folds))
+    first = seed % folds * count
+    return tuple(sorted(order[place % len(order)] for place in range(first, first + count)))
 
 
 def _key(seed: int) -> Callable[[str], bytes]:

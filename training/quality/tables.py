@@ -3,15 +3,19 @@
 import csv
 import hashlib
 import io
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from runtime.errors import ConfigError
 
 Row = Mapping[str, str]
+_BROKEN = (MatReadError, OSError, EOFError, ValueError, TypeError, LookupError, zlib.error)
+"""What scipy raises of a MATLAB file that is none, or is cut short."""
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[tuple[int, Row]]:
@@ -56,7 +60,9 @@ def read_mat(path: Path, names: Sequence[str]) -> list[Any]:
     """
     try:
         content = loadmat(str(path), squeeze_me=True)
-    except (OSError, ValueError, NotImplementedError, TypeError) as error:
+    except NotImplementedError as error:
+        raise ConfigError(f"{path} is of MATLAB 7.3: save it with '-v7'") from error
+    except _BROKEN as error:
         raise ConfigError(f"{path} cannot be read as a MATLAB file: {error}") from error
     missing = [name for name in names if name not in content]
     if missing:

@@ -1,58 +1,120 @@
-"""TID2008 and TID2013 (Ponomarenko et al.): 25 references, 17 kinds of distortion at 4 levels, or 24 at 5."""
+"""TID2008 and TID2013 (Ponomarenko et al.): 25 references, 17 kinds of distortion at 4 levels, or 24 at 5.
+
+``mos_std.txt`` is not read: it has the deviations of the means, which say nothing of how far opinions differ.
+"""
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import ConfigError
+from training.data.picture import ENDINGS
 from training.quality.rated import Rated, RatedSet
 from training.quality.tables import digest_of
 
-TABLE, DEVIATIONS = "mos_with_names.txt", "mos_std.txt"
+TABLE = "mos_with_names.txt"
 SCALE = (0.0, 9.0)
 """As published; the highest means are about 7."""
-WHOLE = {17 * 4 * 25: "TID2008", 24 * 5 * 25: "TID2013"}
+CONTENTS = 25
 
 _LINE = re.compile(r"(\S+)\s+((i\d\d)_(\d\d)_(\d)\.\w+)", re.IGNORECASE)
 
 
-def is_tid(root: Path) -> bool:
-    """Whether its table is there."""
-    return (root / TABLE).is_file()
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One of the two sets: TID2013 has TID2008's kinds, and more of them."""
+
+    name: str
+    kinds: int
+    levels: int
+
+    def __len__(self) -> int:
+        return CONTENTS * self.kinds * self.levels
 
 
-def read_tid(root: Path) -> RatedSet:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    number: int
+    mos: float
+    name: str
+    content: str
+    kind: str
+    level: int
+
+
+TID2008, TID2013 = Release("TID2008", 17, 4), Release("TID2013", 24, 5)
+
+
+def read_tid2008(root: Path) -> RatedSet:
     """Read the set's folder. Names on disk may be of either case: ``I01.BMP`` stands beside ``i25.bmp``.
 
     A table of fewer lines is read, too, and the set's name says how many.
 
     Raises:
-        ConfigError: the table is missing or a line is none, a picture or a reference of it is not there, or the
-            deviations are of other pictures.
+        ConfigError: the table is missing or a line is none, or is not of this release; or a picture or a reference of
+            it is not there.
     """
+    return _read(root, TID2008)
+
+
+def read_tid2013(root: Path) -> RatedSet:
+    """``read_tid2008`` for the later release."""
+    return _read(root, TID2013)
+
+
+READERS: dict[str, Callable[[Path], RatedSet]] = {"tid2008": read_tid2008, "tid2013": read_tid2013}
+
+
+def may_be(root: Path, release: Release) -> bool:
+    """Whether the table is there and is of this release. A part of TID2008 may be one of TID2013 as well.
+
+    Raises:
+        ConfigError: a line is none.
+    """
+    if not (root / TABLE).is_file():
+        return False
+    lines = _lines(root / TABLE)
+    early = len(lines) <= len(TID2008) and all(_fits(line, TID2008) for line in lines)
+    return early if release is TID2008 else not early or len(lines) < len(TID2008)
+
+
+def _read(root: Path, release: Release) -> RatedSet:
     path = root / TABLE
-    lines = [line for line in _text(path).splitlines() if line.strip()]
+    lines = _lines(path)
+    for line in lines:
+        if not _fits(line, release):
+            limits = f"{CONTENTS} contents, {release.kinds} kinds and {release.levels} levels"
+            raise ConfigError(f"{path}, line {line.number}: {line.name} is not of {release.name}, which has {limits}")
+    pictures, references = (_by_lower_stem(root / name) for name in ("distorted_images", "reference_images"))
+    rated = tuple(
+        Rated(
+            name=f"distorted_images/{line.name.lower()}",
+            path=_there(path, line, pictures, line.name, "distorted_images"),
+            reference=_there(path, line, references, f"{line.content}.bmp", "reference_images"),
+            content=line.content,
+            mos=line.mos,
+            kind=line.kind,
+            level=float(line.level),
+        )
+        for line in lines
+    )
+    part = "" if len(lines) == len(release) else f" ({len(lines)} of {len(release)})"
+    return RatedSet(release.name + part, rated, SCALE, digest=digest_of(path))
+
+
+def _lines(path: Path) -> list[_Line]:
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    lines = [_line(path, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise ConfigError(f"{path} has no line: take the whole file")
-    deviations = _deviations(root / DEVIATIONS, len(lines))
-    pictures, references = (_by_lower_name(root / name) for name in ("distorted_images", "reference_images"))
-    rated = tuple(
-        _rated(path, number, line, deviation, pictures, references)
-        for number, (line, deviation) in enumerate(zip(lines, deviations, strict=True), 1)
-    )
-    kinds = {one.kind for one in rated}
-    whole = next((count for count, name in WHOLE.items() if len(lines) == count), None)
-    name = WHOLE[whole] if whole else f"TID, {len(lines)} pictures of {len(kinds)} kinds"
-    return RatedSet(name, rated, SCALE, digest=digest_of(path))
+    return lines
 
 
-def _rated(
-    path: Path,
-    number: int,
-    line: str,
-    deviation: float | None,
-    pictures: dict[str, Path],
-    references: dict[str, Path],
-) -> Rated:
+def _line(path: Path, number: int, line: str) -> _Line:
     found = _LINE.fullmatch(line.strip())
     if found is None:
         raise ConfigError(f"{path}, line {number}: {line[:60]!r} is not like '5.51429 I01_01_1.bmp'")
@@ -61,46 +123,22 @@ def _rated(
         score = float(mos)
     except ValueError as error:
         raise ConfigError(f"{path}, line {number}: the score {mos!r} is not a number") from error
-    content = content.lower()
-    return Rated(
-        name=f"distorted_images/{name.lower()}",
-        path=_there(path, number, pictures, name, "distorted_images"),
-        reference=_there(path, number, references, f"{content}.bmp", "reference_images"),
-        content=content,
-        mos=score,
-        std=deviation,
-        kind=kind,
-        level=float(level),
-    )
+    return _Line(number, score, name, content.lower(), kind, int(level))
 
 
-def _there(path: Path, number: int, known: dict[str, Path], name: str, folder: str) -> Path:
+def _fits(line: _Line, release: Release) -> bool:
+    content, kind = int(line.content[1:]), int(line.kind)
+    return 1 <= content <= CONTENTS and 1 <= kind <= release.kinds and 1 <= line.level <= release.levels
+
+
+def _there(path: Path, line: _Line, known: dict[str, Path], name: str, folder: str) -> Path:
     stem = Path(name.lower()).stem
     if stem not in known:
-        raise ConfigError(f"{path}, line {number}: {name} is not in {folder}: put it there, or take the line out")
+        raise ConfigError(f"{path}, line {line.number}: {name} is not in {folder}: put it there, or take the line out")
     return known[stem]
 
 
-def _by_lower_name(folder: Path) -> dict[str, Path]:
+def _by_lower_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not there: a TID folder has distorted_images and reference_images")
-    return {one.stem.lower(): one for one in sorted(folder.iterdir()) if one.is_file()}
-
-
-def _deviations(path: Path, count: int) -> list[float | None]:
-    if not path.is_file():
-        return [None] * count
-    try:
-        values: list[float | None] = [float(word) for word in _text(path).split()]
-    except ValueError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if len(values) != count:
-        raise ConfigError(f"{path} has {len(values)} deviations, {TABLE} {count} pictures: take both of one release")
-    return values
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+    return {one.stem.lower(): one for one in sorted(folder.iterdir()) if one.suffix.lower() in ENDINGS}
