@@ -1,0 +1,233 @@
+"""The full-reference network: its layers and variants, its patches and tiles, and that it learns."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+REASON = "needs the train extra (pip install 'framegate[train]')"
+torch = pytest.importorskip("torch", reason=REASON)
+
+from torch.nn import functional  # noqa: E402 - what follows needs torch
+
+from runtime.errors import ConfigError  # noqa: E402
+from tests import pictures  # noqa: E402
+from tests.training.test_quality_light import folder  # noqa: E402, F401 - a fixture
+from training.__main__ import main  # noqa: E402
+from training.checkpoint import load_checkpoint  # noqa: E402
+from training.models.full_reference import OUTPUT, TILE_PX, VARIANTS, Stream, full_reference, luminance  # noqa: E402
+from training.models.pyramid import SUMMARY, FeaturePyramid, FlatPyramid, PyramidPooling, moved_parts  # noqa: E402
+from training.quality.fr_recipes import RECIPES  # noqa: E402
+from training.quality.fr_samples import PairPatches, read_pair, require_references  # noqa: E402
+from training.quality.fr_scoring import score_planes, tile_corners  # noqa: E402
+from training.quality.planes import WHITE, Planes, luminance_plane  # noqa: E402
+from training.quality.proxy_set import read_proxy  # noqa: E402
+from training.quality.rated import Rated, RatedSet  # noqa: E402
+
+SMALL = RECIPES["small"].model_copy(update={"batch_size": 8, "patches": 2})
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Small convolutions on shared cores: threads would wait for each other most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def count(network: torch.nn.Module) -> int:
+    return sum(one.numel() for one in network.parameters())
+
+
+# --- The network
+
+
+def test_layers_have_the_papers_sizes() -> None:
+    """Kernels 8, 8, 16, 16, 32; AlexNet's poolings leave 16 x 16; fully connected 2048, 1024, 1."""
+    stream = Stream()
+    assert count(stream) == 8952
+    fine, middle, last = stream(torch.zeros(1, 1, TILE_PX, TILE_PX))
+    assert [tuple(each.shape[1:]) for each in (fine, middle, last)] == [(8, 64, 64), (16, 32, 32), (32, 16, 16)]
+    assert 13.2e6 < count(full_reference("proposed", "he")) < 13.3e6
+    assert 5.2e6 < count(full_reference()) < 5.4e6
+    layers = [one for one in full_reference().head if isinstance(one, torch.nn.Linear)]
+    assert [one.out_features for one in layers] == [2048, 1024, 1]
+
+
+def test_a_stream_is_convolution_normalisation_elu_and_pooling() -> None:
+    """ELU after pooling, where it is cheaper, is ELU before it, as the paper draws it."""
+    stream = Stream().eval()
+    for layer in stream.layers:
+        layer[1].running_mean.uniform_(-0.2, 0.2)
+        layer[1].running_var.uniform_(0.5, 2)
+    plane = torch.rand(2, 1, TILE_PX, TILE_PX)
+    with torch.inference_mode():
+        seen = plane
+        for number, layer in enumerate(stream.layers, 1):
+            seen = functional.elu(layer(seen))
+            if number in (1, 2, 5):
+                seen = functional.max_pool2d(seen, 2)
+        torch.testing.assert_close(stream(plane)[2], seen)
+
+
+def test_the_flat_pyramid_is_of_85_bins() -> None:
+    """Of 1, 4, 16 and 64: the first is the mean, the last those of 2 x 2 places."""
+    maps = torch.rand(2, 3, 16, 16)
+    found = FlatPyramid()(maps)
+    assert found.shape == (2, 3 * 85)
+    torch.testing.assert_close(found[:, :3], maps.mean(dim=(2, 3)))
+    torch.testing.assert_close(found[:, -3 * 64 :], functional.adaptive_avg_pool2d(maps, 8).flatten(1))
+
+
+def test_the_pooled_pyramid_joins_the_maps_and_four_scales() -> None:
+    """32 channels more, at the maps' own size; the first level is one value all over."""
+    pool = PyramidPooling(32).eval()
+    with torch.inference_mode():
+        found = pool(torch.rand(2, 32, 16, 16))
+    assert found.shape == (2, 64, 16, 16)
+    assert (found[:, 32:40].flatten(2).std(dim=2) < 1e-6).all()
+
+
+def test_the_feature_pyramid_is_the_one_of_its_paper() -> None:
+    """Laterals, nearest enlargement, sums and smoothing, written out, and then means over 4 x 4 parts."""
+    torch.manual_seed(1)
+    channels = (8, 16, 64)
+    levels = FeaturePyramid(channels, 64)
+    maps = [torch.randn(2, own, side, side) for own, side in zip(channels, (64, 32, 16), strict=True)]
+    with torch.inference_mode():
+        seen = [lateral(own) for lateral, own in zip(levels.laterals, maps, strict=True)]
+        for level in (1, 0):
+            seen[level] = seen[level] + functional.interpolate(seen[level + 1], scale_factor=2, mode="nearest")
+        wanted = [
+            functional.adaptive_avg_pool2d(smooth(own), SUMMARY).flatten(1)
+            for smooth, own in zip(levels.smooth, seen, strict=True)
+        ]
+        torch.testing.assert_close(levels(maps), torch.cat(wanted, dim=1), atol=1e-4, rtol=1e-4)
+    assert moved_parts(16, 1).sum() == pytest.approx(4 + 2 * (4 - 1 / 4))  # what lies beyond the side is 0
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_tiles_score_is_its_own(variant: str) -> None:
+    """In [1, 5], and the same alone and in any batch, to 1e-5."""
+    torch.manual_seed(2)
+    network = full_reference(variant)
+    distorted, reference = (torch.rand(5, 3, TILE_PX, TILE_PX) * 255 for _ in range(2))
+    with torch.inference_mode():
+        together = network(distorted, reference)[OUTPUT]
+        alone = torch.cat([network(distorted[at : at + 1], reference[at : at + 1])[OUTPUT] for at in range(5)])
+        back = network(distorted.flip(0), reference.flip(0))[OUTPUT].flip(0)
+    assert together.shape == (5,)
+    assert ((together >= 1) & (together <= 5)).all()
+    torch.testing.assert_close(alone, together, atol=1e-5, rtol=0)
+    torch.testing.assert_close(back, together, atol=1e-5, rtol=0)
+
+
+def test_variants_see_what_they_are_named_for() -> None:
+    """The one that sees residuals does not know the picture, and the one that sees the picture not its reference."""
+    torch.manual_seed(3)
+    distorted = torch.rand(1, 3, TILE_PX, TILE_PX) * 200
+    step = torch.full_like(distorted, 20)
+    with torch.inference_mode():
+        residual = full_reference("residual_only")
+        one, two = residual(distorted, distorted + step)[OUTPUT], residual(distorted / 2, distorted / 2 + step)[OUTPUT]
+        torch.testing.assert_close(one, two, atol=1e-5, rtol=0)
+        alone = full_reference("distorted_only")
+        torch.testing.assert_close(alone(distorted, distorted)[OUTPUT], alone(distorted, distorted + step)[OUTPUT])
+
+
+def test_names_that_are_none_are_refused() -> None:
+    """With those that there are; a pyramid for a variant that has none, too."""
+    with pytest.raises(ConfigError, match="'all': the full-reference network comes as proposed, concat"):
+        full_reference("all")
+    with pytest.raises(ConfigError, match="concat has no pyramid"):
+        full_reference("concat", "he")
+
+
+# --- Planes, patches and tiles
+
+
+def test_luminance_is_the_networks_own() -> None:
+    """What is trained on is what the served graph computes of the pixels, to less than a hundredth of a level."""
+    pixels = pictures.noise(140, 130)
+    plane = luminance_plane(pixels).astype(np.float64) / WHITE
+    own = luminance(torch.from_numpy(pixels).permute(2, 0, 1)[None].float())[0, 0].numpy()
+    assert np.abs(plane - own).max() < 0.01 / 255
+
+
+@pytest.mark.parametrize(("size", "tiles"), [((128, 128), 1), ((384, 512), 12), ((144, 176), 4), ((129, 300), 6)])
+def test_tiles_cover_the_picture(size: tuple[int, int], tiles: int) -> None:
+    """Beside each other, the last row and column at the edge."""
+    corners = list(tile_corners(*size))
+    assert len(corners) == tiles
+    covered = np.zeros(size, int)
+    for top, left in corners:
+        covered[top : top + TILE_PX, left : left + TILE_PX] += 1
+        assert top + TILE_PX <= size[0]
+        assert left + TILE_PX <= size[1]
+    assert covered.min() == 1
+
+
+def test_a_pictures_score_is_the_mean_of_its_tiles() -> None:
+    """Each as if it were alone."""
+    network = full_reference()
+    distorted, reference = (luminance_plane(pictures.noise(300, 128, seed)) for seed in (0, 1))
+    parts = [
+        score_planes(network, distorted[:, left : left + TILE_PX], reference[:, left : left + TILE_PX])
+        for left in (0, 128, 172)
+    ]
+    assert score_planes(network, distorted, reference) == pytest.approx(np.mean(parts), abs=1e-5)
+
+
+def rated(tmp_path: Path, distorted: tuple[int, int], reference: tuple[int, int]) -> Rated:
+    for name, size in (("d.png", distorted), ("r.png", reference)):
+        cv2.imwrite(str(tmp_path / name), pictures.noise(*size))
+    return Rated("d.png", tmp_path / "d.png", tmp_path / "r.png", "r", 3.0)
+
+
+def test_pairs_that_cannot_be_compared_are_named(tmp_path: Path) -> None:
+    """Of two sizes, smaller than a tile, without a reference."""
+    with pytest.raises(ConfigError, match=r"of 200 x 150 pixels and its reference .*r\.png of 150 x 150"):
+        read_pair(rated(tmp_path, (200, 150), (150, 150)), Planes(0))
+    with pytest.raises(ConfigError, match=r"of 200 x 127 pixels; the network sees tiles of 128 x 128"):
+        read_pair(rated(tmp_path, (200, 127), (200, 127)), Planes(0))
+    alone = Rated("a.png", tmp_path / "d.png", None, "a", 3.0)
+    with pytest.raises(ConfigError, match=r"1 of 1 pictures have no reference, a\.png"):
+        require_references(RatedSet("some", (alone,), (1, 5)))
+
+
+def test_patches_lie_at_one_place_of_both(folder: Path) -> None:  # noqa: F811 - the fixture
+    """The undistorted pictures' residuals are 0 wherever they are cut; a step is settled by its number."""
+    samples = read_proxy(folder).where(lambda one: one.level == 0)
+    patches = PairPatches([samples], SMALL, Planes(1 << 20), seed=1)
+    batch = patches.batch(3)
+    assert batch.distorted.shape == (8, 1, TILE_PX, TILE_PX)
+    np.testing.assert_array_equal(batch.distorted, batch.reference)
+    again = PairPatches([samples], SMALL, Planes(0), seed=1)
+    np.testing.assert_array_equal(again.batch(3).distorted, batch.distorted)
+    assert not np.array_equal(again.batch(4).distorted, batch.distorted)
+
+
+# --- The command
+
+
+@pytest.mark.parametrize("variant", ["proposed", "residual_only"])
+def test_it_learns_which_is_worse(folder: Path, tmp_path: Path, variant: str) -> None:  # noqa: F811
+    """Blurs of contents that it has not seen are put in order after a few steps."""
+    words = ["train", "quality-fr", "--data", str(folder), "--threads", "1", "--validate", "6", "--variant", variant]
+    words += ["--set", "batch_size=16", "ema_decay=0", "warmup=0.1", "--steps", "40", "--output", str(tmp_path)]
+    assert main(words) == 0
+    checkpoint = load_checkpoint(tmp_path / "quality-fr")
+    metrics = checkpoint.description.provenance.metrics
+    assert metrics["held_out_srocc"] > 0.85
+    assert checkpoint.description.arguments == {"variant": variant, "pyramid": "psp"}
+    assert [one.of for one in checkpoint.description.inputs] == ["frame", "reference"]
+
+
+def test_a_batch_is_of_whole_pictures(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    """A batch that is no multiple of a picture's patches is refused by name."""
+    words = ["train", "quality-fr", "--data", str(folder), "--output", str(tmp_path), "--set", "batch_size=30"]
+    assert main(words) == 2
+    assert "batch_size 30 must be a multiple of patches, 4" in capsys.readouterr().err
