@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,7 +39,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def count(network: torch.nn.Module) -> int:
+def count(network: Any) -> int:
     return sum(one.numel() for one in network.parameters())
 
 
