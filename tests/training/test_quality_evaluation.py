@@ -36,9 +36,11 @@ from training.quality.fr_gate import without_seed
 from training.quality.gate import QualityGate, open_quality_gate
 from training.quality.light_training import light_heads, light_inputs
 from training.quality.monotony import ALL_KINDS, monotony
+from training.quality.over_splits import over_splits
 from training.quality.proxy_set import read_proxy
 from training.quality.rated import Rated, RatedSet
 from training.quality.reference_metrics import MEAN_RANK, METRICS, measure, with_mean_rank
+from training.quality.splits import SplitOfSeed, read_splits
 from training.quality.spreads import spreads
 from training.quality.told_apart import blur_test, middle, through
 from training.quality.within import by_content, by_kind, mean_within
@@ -182,6 +184,30 @@ def test_two_gates_are_compared(folder: Path, tmp_path: Path) -> None:
     assert (difference["method"], difference["other"]) == ("bright", "other")
     assert (difference["difference"], difference["interval"], difference["p"]) == (0, [0, 0], 1)
     assert "set (proxy) has 3 contents alone: its intervals say little." in (tmp_path / "report.md").read_text()
+
+
+def test_over_splits_are_medians_of_the_test_sides() -> None:
+    """Each seed's correlation is of its own test side's pictures alone."""
+    one = rated(contents="abcd")
+    truth, scores = one.mos5(), np.random.default_rng(0).normal(size=20)
+    drawn = [SplitOfSeed(0, ("a",)), SplitOfSeed(1, ("b", "d")), SplitOfSeed(2, ("c",))]
+    sides = [np.r_[0:5], np.r_[5:10, 15:20], np.r_[10:15]]
+    [found] = over_splits(one, [Said("gate", scores)], drawn)
+    own = [stats.spearmanr(truth[side], scores[side]).statistic for side in sides]
+    assert found.seeds == 3
+    np.testing.assert_allclose(found.srocc, np.quantile(own, [0.5, 0.25, 0.75]))
+
+
+def test_over_seeds_writes_the_splits_beside_the_report(folder: Path, tmp_path: Path) -> None:
+    """So that others can repeat them; of three contents one is tested on."""
+    arguments = ["evaluate", "quality", "--set", str(folder / "set"), "--gates", str(folder / "bright.onnx")]
+    more = ["--over-seeds", "4", "--examples", "0", "--resamples", "0", "--threads", "1"]
+    assert main([*arguments, *more, "--output", str(tmp_path)]) == 0
+    one = json.loads((tmp_path / "report.json").read_bytes())["sets"][0]
+    drawn = read_splits(tmp_path / "splits-set.json", chosen(read_proxy(folder / "set"), "test"))
+    assert [len(split.test) for split in drawn] == [1] * 4
+    assert one["over_splits"][0]["seeds"] == 4
+    assert "| set (proxy) | bright | 4 |" in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigError
 from training.commands.arguments import Commands, natural
-from training.commands.quality_sets import add_output, add_sets, read_sets
+from training.commands.quality_sets import add_output, add_sets, read_sets, told_over_splits
 
 if TYPE_CHECKING:
     from training.quality.evaluation import Plain
@@ -106,6 +106,7 @@ def _on_set(
         judged=results,
         spreads=spreads(own, said, _teachers(options, rated)),
         differences=tuple(differences(own, said, options.resamples, options.seed)),
+        over_splits=told_over_splits(options, own, said),
         plots={
             **write_scatters(options.output, own, results),
             **write_examples(options.output, own, results, options.examples),

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from training.commands.arguments import Commands
-from training.commands.quality_sets import add_output, add_sets, read_sets
+from training.commands.quality_sets import add_output, add_sets, read_sets, told_over_splits
 
 if TYPE_CHECKING:
     from training.quality.fr_gate import FullReferenceGate
@@ -67,5 +67,6 @@ def _on_set(options: argparse.Namespace, rated: "RatedSet", gates: "list[FullRef
         side=side_told(own, options.split),
         judged=results,
         differences=tuple(differences(own, said, options.resamples, options.seed)),
+        over_splits=told_over_splits(options, own, said),
         plots=write_scatters(options.output, own, results),
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from training.commands.arguments import natural, positive
 
 if TYPE_CHECKING:
+    from training.quality.evaluation import Said
+    from training.quality.over_splits import OverSplits
     from training.quality.rated import RatedSet
 
 RESAMPLES = 1000
@@ -32,6 +34,13 @@ def add_sets(parser: argparse.ArgumentParser, *, required: bool) -> None:
         help="the set's own side; of a set without sides all pictures (%(default)s)",
     )
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="one content of N (%(default)s)")
+    parser.add_argument(
+        "--over-seeds",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="median over N splits by content, 20 %% tested, for gates that learned nothing of the set (%(default)s)",
+    )
     parser.add_argument(
         "--gates",
         type=Path,
@@ -73,3 +82,20 @@ def read_sets(options: argparse.Namespace) -> "list[RatedSet]":
     if len(set(names)) < len(names):
         raise ConfigError(f"--set: two sets are called alike ({', '.join(names)}): the report tells by name")
     return sets
+
+
+def told_over_splits(options: argparse.Namespace, rated: "RatedSet", said: "list[Said]") -> "tuple[OverSplits, ...]":
+    """What ``--over-seeds`` asks for; the splits are written beside the report.
+
+    Raises:
+        ConfigError: the set has too few contents.
+    """
+    from training.quality.over_splits import over_splits
+    from training.quality.report import file_name
+    from training.quality.splits import splits, write_splits
+
+    if not options.over_seeds:
+        return ()
+    drawn = splits(rated, seeds=options.over_seeds)
+    write_splits(options.output / file_name(rated.name, ".json", "splits-"), rated, drawn)
+    return tuple(over_splits(rated, said, drawn))

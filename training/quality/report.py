@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from training.files import write_whole
 from training.finite import finite
 from training.quality.measures import Difference, Judged
+from training.quality.over_splits import OverSplits
 from training.quality.rated import RatedSet
 from training.quality.spreads import Spreads
 from training.quality.told_apart import BlurTest
@@ -46,6 +47,7 @@ class OnSet:
     spreads: Spreads | None = None
     """The distributions; None where the set or all methods have none."""
     differences: tuple[Difference, ...] = ()
+    over_splits: tuple[OverSplits, ...] = ()
     plots: dict[str, str] = field(default_factory=dict)
     """Files beside the report, by what they show."""
 
@@ -123,6 +125,7 @@ def _set_json(one: OnSet) -> dict[str, Any]:
         "methods": [_judged_json(own) for own in one.judged],
         "distributions": dataclasses.asdict(one.spreads) if one.spreads else None,
         "differences": [dataclasses.asdict(own) for own in one.differences],
+        "over_splits": [dataclasses.asdict(own) for own in one.over_splits],
         "plots": one.plots,
     }
 

@@ -33,6 +33,7 @@ def markdown(report: Report) -> Iterator[str]:
     if report.sets:
         yield from ("", "## Agreement with the true scores", "", *_agreement(report.sets))
         yield from _table_two(report)
+        yield from _over_splits(report)
         yield from _differences(report)
     for one in report.sets:
         if one.spreads is not None:
@@ -99,6 +100,23 @@ def _table_two(report: Report) -> Iterator[str]:
     if len(groups) > 1:
         yield from ("", "### The paper's Table II: variants over seeds", "")
         yield from columns_lines({_named(one): columns(one.judged, groups) for one in report.sets})
+
+
+def _over_splits(report: Report) -> Iterator[str]:
+    rows = [
+        [_named(one), own.method, str(own.seeds), _quartiles(own.srocc), _quartiles(own.plcc)]
+        for one in report.sets
+        for own in one.over_splits
+    ]
+    if rows:
+        yield from ("", "### Over splits by content", "")
+        yield from table(["set", "", "seeds", "SROCC", "PLCC fitted"], rows)
+        yield from ("", "Medians over seeds of the test sides, a fifth of the contents; in brackets the quartiles.")
+
+
+def _quartiles(values: tuple[float, float, float]) -> str:
+    median, first, third = map(number, values)
+    return f"{median} [{first}, {third}]"
 
 
 def _differences(report: Report) -> Iterator[str]:
