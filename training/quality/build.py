@@ -206,7 +206,7 @@ def _damages(plan: Plan, split: Split, stem: str) -> Iterator[tuple[Damage, floa
     kinds = list(LADDERS)
     for place in rng.permutation(len(kinds))[: max(1, plan.draws // 2)]:
         seed = int(rng.integers(2**31))
-        for drawn in sorted(round(float(level), 2) for level in rng.uniform(LEAST_LEVEL, MOST_LEVEL, size=2)):
+        for drawn in sorted({round(float(level), 2) for level in rng.uniform(LEAST_LEVEL, MOST_LEVEL, size=2)}):
             yield Damage(kinds[place], strength_at(kinds[place], drawn), seed), drawn
 
 
