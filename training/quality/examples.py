@@ -100,4 +100,4 @@ def _draw(axes: Axes, one: Example) -> None:
     axes.set(xticks=OPINIONS, ylim=(0, 1), xlabel="vote")
     axes.set_ylabel("share", fontsize=10)
     axes.grid(visible=True, alpha=0.3)
-    axes.legend(fontsize=10, loc="upper right", title="MOS")
+    axes.legend(fontsize=10, loc="best", title="MOS")
