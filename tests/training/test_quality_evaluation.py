@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
 from runtime.decode import Pixels
-from runtime.errors import ConfigError
+from runtime.errors import ConfigError, EngineError
 from runtime.heads import OPINIONS
 from runtime.manifest import Provenance
 from runtime.preprocess import Preprocessor
@@ -28,11 +28,13 @@ from training.__main__ import main
 from training.checkpoint import Checkpoint, Description, save_checkpoint
 from training.data.picture import read_picture
 from training.metrics.distribution import distribution_errors
+from training.models.full_reference import full_reference
 from training.models.quality_light import quality_light
 from training.quality.brisque import WEIGHTS, open_brisque, rate
 from training.quality.evaluation import Said, chosen
 from training.quality.examples import choose
-from training.quality.fr_gate import without_seed
+from training.quality.fr_gate import open_full_reference_gate, without_seed
+from training.quality.fr_training import full_reference_heads, full_reference_inputs
 from training.quality.gate import QualityGate, open_quality_gate
 from training.quality.light_training import light_heads, light_inputs
 from training.quality.monotony import ALL_KINDS, monotony
@@ -292,6 +294,7 @@ def test_a_kind_is_correlated_over_all_contents_and_within_each() -> None:
 # --- Ladders
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1, 1).filter(lambda step: abs(abs(step) - 0.05) > 1e-6), min_size=4, max_size=4))
 def test_a_ladder_is_strict_only_if_every_step_falls(steps: list[float]) -> None:
     """And tolerant where no step rises by more than 0.05: what is strict is tolerant, too."""
@@ -531,6 +534,32 @@ def test_the_mean_rank_is_of_three_metrics() -> None:
 def test_a_seed_at_a_names_end_is_left_out(name: str, group: str) -> None:
     """Only where it is set off from the name."""
     assert without_seed(name) == group
+
+
+def test_a_checkpoints_column_is_its_variant_and_its_score_the_mean_over_tiles(tmp_path: Path) -> None:
+    """Whatever the file is called; a picture smaller than a tile is an error that says so."""
+    torch.manual_seed(0)
+    network = full_reference(variant="residual_only")
+    what = Description(
+        name="anything",
+        version="1",
+        architecture="full-reference",
+        arguments={"variant": "residual_only", "pyramid": "psp"},
+        inputs=full_reference_inputs(),
+        heads=full_reference_heads(),
+        provenance=Provenance(data="none", licence="Apache-2.0", command="none"),
+    )
+    save_checkpoint(tmp_path / "net", Checkpoint(what, network))
+    gate = open_full_reference_gate(tmp_path / "net", name="net", provider="cpu", threads=1)
+    assert gate.group == "residual_only"
+    reference, pixels = pictures.scene(200, 128, 0), pictures.noise(200, 128, 1)
+    planes = [torch.from_numpy(one).movedim(-1, 0)[None].float() for one in (pixels, reference)]
+    with torch.inference_mode():
+        parts = [[plane[..., left : left + 128] for plane in planes] for left in (0, 72)]
+        expected = [float(network(*part)["quality_fr"]) for part in parts]
+    np.testing.assert_allclose(list(gate.compare([(pixels, reference)])), np.mean(expected), atol=1e-3)
+    with pytest.raises(EngineError, match="at least a tile of 128 x 128"):
+        list(gate.compare([(pixels[:100], reference[:100])]))
 
 
 def test_a_gate_that_does_not_compare_is_refused(
