@@ -4,25 +4,19 @@ The paper averages patches of 128 x 128 (section II.B) and does not say where th
 and the last row and column are moved back to the edge.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from runtime.tiles import tile_corners
 from training.models.full_reference import BEST, TILE_PX, WORST
 from training.quality.planes import WHITE, Plane
 
 BATCH = 64
 """Tiles in one pass."""
-
-
-def tile_corners(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """(top, left) of each tile, row by row; both sides are at least ``TILE_PX``."""
-    for top in _starts(height):
-        for left in _starts(width):
-            yield top, left
 
 
 def score_planes(network: nn.Module, distorted: Plane, reference: Plane, device: str = "cpu") -> float:
@@ -34,7 +28,7 @@ def score_planes(network: nn.Module, distorted: Plane, reference: Plane, device:
         reference: of the same size.
         device: that the network is on.
     """
-    corners = list(tile_corners(*distorted.shape))
+    corners = list(tile_corners(distorted.shape, (TILE_PX, TILE_PX)))
     planes = [torch.from_numpy(_tiles(plane, corners)) for plane in (distorted, reference)]
     with torch.inference_mode():
         shares = torch.cat(
@@ -46,12 +40,6 @@ def score_planes(network: nn.Module, distorted: Plane, reference: Plane, device:
     return float(WORST + (BEST - WORST) * shares.double().mean())
 
 
-def _tiles(plane: Plane, corners: list[tuple[int, int]]) -> NDArray[np.float32]:
+def _tiles(plane: Plane, corners: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
     cut = np.stack([plane[top : top + TILE_PX, left : left + TILE_PX] for top, left in corners])
     return cut[:, None].astype(np.float32) / np.float32(WHITE)
-
-
-def _starts(side: int) -> list[int]:
-    starts = list(range(0, side - TILE_PX + 1, TILE_PX))
-    last = side - TILE_PX
-    return starts if starts[-1] == last else [*starts, last]
