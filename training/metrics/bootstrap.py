@@ -41,6 +41,8 @@ def paired_difference(
 ) -> Difference:
     """Draw whole contents anew, with replacement: pictures of one content are not independent.
 
+    Of fewer than two contents every draw is the same, which would look certain: interval and p are NaN.
+
     Args:
         measure: such as ``training.metrics.opinion.srocc``; draws in which it is NaN do not count.
         truth: (n,).
@@ -53,6 +55,8 @@ def paired_difference(
     whole = measure(truth, first) - measure(truth, second)
     _, numbers = np.unique(contents, return_inverse=True)
     members = [np.flatnonzero(numbers == one) for one in range(int(numbers.max(initial=-1)) + 1)]
+    if len(members) < 2:
+        return Difference(whole, (NAN, NAN), NAN)
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(resamples):

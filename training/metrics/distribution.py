@@ -26,7 +26,7 @@ _HALVINGS = 40
 
 @dataclass(frozen=True, slots=True)
 class DistributionErrors:
-    """Means over pictures; 0 is the best of all but the last two."""
+    """Means over pictures, NaN of none; 0 is the best of all but the last two, of which 1 is."""
 
     pictures: int
     kl: float
@@ -40,7 +40,8 @@ class DistributionErrors:
     emd1: float
     """Earth mover's distance with r = 1, in scores, 0 to 4: the sum of the differences of the cumulative shares."""
     emd2: float
-    """With r = 2, as NIMA has it (Eq. 1): root of the mean over the five bins, 0 to 0.894."""
+    """With r = 2, as NIMA has it (Eq. 1): root of the mean over the five bins, 0 to 0.894. Where others take the root
+    of the sum, it is sqrt(5) times as much."""
     mae: float
     """Mean absolute error of a share, 0 to 0.4."""
     rmse: float
@@ -59,24 +60,24 @@ def distribution_errors(truth: Numbers, predicted: Numbers) -> DistributionError
     gaps = np.abs(p - q)
     return DistributionErrors(
         pictures=len(p),
-        kl=float(divergence.mean()),
-        jeffreys=float(divergence.mean() / 2),
-        js=float(js(p, q).mean()),
-        ks=float(ks(p, q).mean()),
-        emd1=float(emd1(p, q).mean()),
-        emd2=float(emd2(p, q).mean()),
-        mae=float(gaps.mean()),
-        rmse=float(np.sqrt((gaps**2).mean(axis=1)).mean()),
+        kl=_mean(divergence),
+        jeffreys=_mean(divergence) / 2,
+        js=_mean(js(p, q)),
+        ks=_mean(ks(p, q)),
+        emd1=_mean(emd1(p, q)),
+        emd2=_mean(emd2(p, q)),
+        mae=_mean(gaps),
+        rmse=_mean(np.sqrt((gaps**2).mean(axis=1))),
         plcc_sd=lcc(*deviations),
         srocc_sd=srocc(*deviations),
     )
 
 
 def normalised(shares: Numbers) -> Floats:
-    """Rows (n, 5) that sum to 1, with nothing below 0; a row with nothing above 0 becomes even."""
+    """Rows (n, 5) that sum to 1, nothing below 0; a row with nothing above 0 becomes even, one with a NaN all NaN."""
     above = np.maximum(shares.astype(np.float64), 0)
     total = above.sum(axis=1, keepdims=True)
-    return np.where(total > 0, above / np.where(total > 0, total, 1), 1 / above.shape[1])
+    return np.where(total == 0, 1 / above.shape[1], above / np.where(total == 0, 1, total))
 
 
 def kl(truth: Numbers, predicted: Numbers) -> Floats:
@@ -141,12 +142,16 @@ def discretised(mos: Numbers, deviations: Numbers) -> Floats:
     return cut_gaussian((low + high) / 2, spread)
 
 
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if values.size else float("nan")
+
+
 def _cumulative_gaps(truth: Numbers, predicted: Numbers) -> Floats:
     gaps: Floats = np.abs(np.cumsum(normalised(truth) - normalised(predicted), axis=1))
     return gaps
 
 
 def _entropy_to(p: Floats, q: Floats) -> Floats:
-    ratio = np.where(p > 0, p / np.where(q > 0, q, 1), 1)
+    ratio = np.where(p == 0, 1, p / np.where(q == 0, 1, q))
     entropy: Floats = (p * np.log(ratio)).sum(axis=1)
     return entropy
