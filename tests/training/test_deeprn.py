@@ -74,15 +74,20 @@ def test_frozen_normalisations_keep_their_statistics() -> None:
 
 
 def test_the_small_trunk_is_the_classifier_of_its_package() -> None:
-    """Folded and with ImageNet's weights: the map that timm's network averages, at a size that no stride divides."""
+    """Folded and with ImageNet's weights: the map that timm's network averages, of a size that 32 divides.
+
+    Of another, that of the picture continued by its last row and column.
+    """
     trunk, whole = DeepRNTrunk("efficientnet-lite0"), efficientnet_lite0()
     load_imagenet_trunk(trunk, "efficientnet-lite0", None)
     load_imagenet(whole)
     pixels = torch.rand(1, 3, 70, 101) * 255
+    continued = nn.functional.pad(pixels, (0, 27, 0, 26), mode="replicate")
+    assert continued.shape == (1, 3, 96, 128)
     with torch.inference_mode():
-        torch.testing.assert_close(
-            trunk.eval()(pixels), whole.forward_features((pixels - MEAN) / STD), atol=1e-3, rtol=0
-        )
+        wanted = whole.forward_features((continued - MEAN) / STD)
+        for shown in (pixels, continued):
+            torch.testing.assert_close(trunk.eval()(shown), wanted, atol=1e-3, rtol=0)
     assert freeze(trunk, 39)[-1].startswith("blocks.5.")
 
 

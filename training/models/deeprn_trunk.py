@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from runtime.errors import ConfigError
@@ -14,6 +15,7 @@ from training.models.efficientnet_lite import efficientnet_lite, load_imagenet
 from training.models.folding import fold, quicken
 from training.models.resnet import MEAN, STD, read_weights
 
+STRIDE = 32
 RESNET = "resnet101"
 _LITE = {"efficientnet-lite0": 0, "efficientnet-lite2": 2}
 TRUNKS = (RESNET, *_LITE)
@@ -24,6 +26,10 @@ LICENCES = {RESNET: "BSD-3-Clause", "efficientnet-lite0": "Apache-2.0", "efficie
 
 class DeepRNTrunk(nn.Module):  # type: ignore[misc] # torch is untyped where only serving is installed
     """Pixels (batch, 3, height, width), float, RGB, 0..255 -> (batch, channels, height / 32, width / 32), rounded up.
+
+    EfficientNet-Lite pads each map by what its size leaves over, which no exporter follows through five strides of an
+    open size. So there, sides that ``STRIDE`` does not divide are continued by their last pixels until it does: then
+    nothing is left over, and the padding is always the same.
 
     Frozen normalisations stay in evaluation mode when the network is put into training mode: else their statistics
     would drift away from the weights that are frozen with them.
@@ -37,15 +43,24 @@ class DeepRNTrunk(nn.Module):  # type: ignore[misc] # torch is untyped where onl
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.layers = _resnet101() if name == RESNET else quicken(fold(_lite(_LITE[name])))
+        self.layers = _resnet101() if name == RESNET else _even(quicken(fold(_lite(_LITE[name]))))
+        self.continues = name != RESNET
         self.channels = 2048 if name == RESNET else 1280
         mean, std = (MEAN, STD) if name == RESNET else ((LITE_MEAN,) * 3, (LITE_STD,) * 3)
         self.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        seen: Tensor = self.layers((pixels - self.mean) / self.std)
+        seen: Tensor = self.layers((self._continued(pixels) - self.mean) / self.std)
         return seen
+
+    def _continued(self, pixels: Tensor) -> Tensor:
+        if not self.continues:
+            return pixels
+        height, width = pixels.shape[2:]
+        # Written so that an exporter sees that the sum with the side is a multiple.
+        below, right = (-(-side // STRIDE) * STRIDE - side for side in (height, width))
+        return functional.pad(pixels, (0, right, 0, below), mode="replicate")
 
     def train(self, mode: bool = True) -> "DeepRNTrunk":
         super().train(mode)
@@ -143,6 +158,28 @@ class _LiteLayers(nn.Module):  # type: ignore[misc] # as above
     def forward(self, pixels: Tensor) -> Tensor:
         last: Tensor = self.bn2(self.conv_head(self.blocks(self.bn1(self.conv_stem(pixels)))))
         return last
+
+
+class _EvenConv(nn.Conv2d):  # type: ignore[misc] # as above
+    """A convolution of a stride of 2, padded as TensorFlow does maps of even sides: the odd pixel right and below."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        total = self.kernel_size[0] - self.stride[0]
+        padded = functional.pad(pixels, (total // 2, total - total // 2) * 2)
+        return functional.conv2d(padded, self.weight, self.bias, self.stride, groups=self.groups)
+
+
+def _even(layers: nn.Module) -> nn.Module:
+    """Replace, in place, the convolutions of a stride of 2 (same weights, same names); return the layers."""
+    for name, module in list(layers.named_modules()):
+        if isinstance(module, nn.Conv2d) and module.stride[0] > 1:
+            even = _EvenConv(
+                module.in_channels, module.out_channels, module.kernel_size, module.stride, groups=module.groups
+            )
+            even.weight, even.bias = module.weight, module.bias
+            parent, _, own = name.rpartition(".")
+            setattr(layers.get_submodule(parent), own, even)
+    return layers
 
 
 def _resnet101() -> nn.Module:
