@@ -1,6 +1,7 @@
 """Pictures held against their references by a full-reference engine, tile by tile.
 
-A picture's score is the mean over the tiles that cover it, so that it does not depend on what else is in a batch.
+A picture's score is made of those of the tiles that cover it (their mean, or as the head's ``pooling`` says), so that
+it does not depend on what else is in a batch.
 """
 
 from collections import deque
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from runtime.engine import Engine
 from runtime.errors import FrameError, Reason
 from runtime.heads import FullReference, read_head
-from runtime.manifest import Input
+from runtime.manifest import Input, QualityFrHead
 from runtime.preprocess import Preprocessor
 from runtime.tiles import Size, tile_corners
 
 Pixels = NDArray[np.uint8]
+BEST = 5.0
 T = TypeVar("T")
 
 
@@ -46,13 +48,15 @@ class _Work(Generic[T]):
     size: Size
     fault: FrameError | None = None
     tiles: int = 0
-    total: float = 0.0
+    lacking: float = 0.0
+    """Sum over the tiles of what they lack of the best score, to the power of the pooling."""
     waiting: int = 0
 
-    def outcome(self) -> Compared | FrameError:
+    def outcome(self, pooling: float) -> Compared | FrameError:
         if self.fault is not None:
             return self.fault
-        return Compared(self.size[1], self.size[0], FullReference(self.total / self.tiles))
+        lack = (self.lacking / self.tiles) ** (1 / pooling)
+        return Compared(self.size[1], self.size[0], FullReference(BEST - lack))
 
 
 class Comparer:
@@ -65,7 +69,9 @@ class Comparer:
 
     def __init__(self, engine: Engine, max_batch: int) -> None:
         self._engine = engine
-        [self._head] = engine.manifest.heads
+        [head] = engine.manifest.heads
+        assert isinstance(head, QualityFrHead)  # the manifest is held to that
+        self._head = head
         self._views = [(spec, Preprocessor(spec)) for spec in engine.manifest.inputs]
         self._buffers = {spec.name: view.batch(max_batch) for spec, view in self._views}
         self._max_batch = max_batch
@@ -90,9 +96,11 @@ class Comparer:
             if work.fault is None:
                 assert not isinstance(pair, FrameError)
                 self._add(work, pair, batch)
-            yield from _finished(pictures)
+            if len(pictures) > self._max_batch:  # faults pile up behind a picture whose batch does not fill
+                self._run(batch)
+            yield from self._finished(pictures)
         self._run(batch)
-        yield from _finished(pictures)
+        yield from self._finished(pictures)
 
     def _begin(self, name: T, pair: PixelPair | FrameError) -> _Work[T]:
         if isinstance(pair, FrameError):
@@ -134,17 +142,16 @@ class Comparer:
             work.waiting -= 1
             work.tiles += 1
             try:
-                work.total += read_head(self._head, row).value
+                work.lacking += max(0.0, BEST - read_head(self._head, row).value) ** self._head.pooling
             except FrameError as error:
                 work.fault = work.fault or error
         batch.clear()
 
+    def _finished(self, pictures: deque[_Work[T]]) -> Iterator[tuple[T, Compared | FrameError]]:
+        while pictures and not pictures[0].waiting:
+            work = pictures.popleft()
+            yield work.name, work.outcome(self._head.pooling)
+
 
 def _shown(pair: PixelPair, spec: Input) -> Pixels:
     return pair.frame if spec.of == "frame" else pair.reference
-
-
-def _finished(pictures: deque[_Work[T]]) -> Iterator[tuple[T, Compared | FrameError]]:
-    while pictures and not pictures[0].waiting:
-        work = pictures.popleft()
-        yield work.name, work.outcome()

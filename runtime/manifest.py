@@ -169,6 +169,9 @@ class QualityFrHead(_Part):
     output: str
     threshold: Annotated[float, Field(ge=1, le=5)] | None = None
     """A picture below it is dropped (``--min-full-reference``); None: none is, unless the operator says so."""
+    pooling: Annotated[float, Field(ge=1, le=8)] = 1.0
+    """How a picture's score is made of its tiles' (Minkowski's mean of what they lack of 5): 5 - mean((5 - tile) ** p)
+    ** (1 / p). 1 is the mean; the more, the more the worst tiles count: people look at what is broken."""
 
 
 Head = Annotated[UtilityHead | QualityHead | ClarityHead | SaliencyHead | QualityFrHead, Field(discriminator="kind")]

@@ -23,8 +23,8 @@ from training.models.full_reference import OUTPUT, TILE_PX, VARIANTS, Stream, fu
 from training.models.pyramid import SUMMARY, FeaturePyramid, FlatPyramid, PyramidPooling, moved_parts  # noqa: E402
 from training.quality.fr_recipes import RECIPES  # noqa: E402
 from training.quality.fr_samples import PairPatches, read_pair, require_references  # noqa: E402
-from training.quality.fr_scoring import score_planes  # noqa: E402
-from training.quality.planes import WHITE, Planes, luminance_plane  # noqa: E402
+from training.quality.fr_scoring import pooled, score_pair  # noqa: E402
+from training.quality.kept_pictures import KeptPictures  # noqa: E402
 from training.quality.proxy_set import read_proxy  # noqa: E402
 from training.quality.rated import Rated, RatedSet  # noqa: E402
 
@@ -152,26 +152,62 @@ def test_names_that_are_none_are_refused() -> None:
         full_reference("concat", "he")
 
 
-# --- Planes, patches and tiles
+# --- Patches and tiles
 
 
-def test_luminance_is_the_networks_own() -> None:
-    """What is trained on is what the served graph computes of the pixels, to less than a hundredth of a level."""
-    pixels = pictures.noise(140, 130)
-    plane = luminance_plane(pixels).astype(np.float64) / WHITE
-    own = luminance(torch.from_numpy(pixels).permute(2, 0, 1)[None].float())[0, 0].numpy()
-    assert np.abs(plane - own).max() < 0.01 / 255
+def test_luminance_is_of_bt_601() -> None:
+    """0 for black, 1 for white, .299, .587 and .114 of red, green and blue."""
+    colours = torch.tensor([[0.0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]])
+    found = luminance(colours.T[None, :, :, None])[0, 0, :, 0]
+    torch.testing.assert_close(found, torch.tensor([0, 1, 0.299, 0.587, 0.114]))
+
+
+def test_a_change_of_colour_is_seen_by_the_variant_of_colour_alone() -> None:
+    """Two greys of one luminance, one of them tinted: the paper's residual is 0 there, and of colour it is not."""
+    torch.manual_seed(4)
+    grey = torch.full((1, 3, TILE_PX, TILE_PX), 120.0)
+    tinted = grey + torch.tensor([58.7, -29.9, 0.0]).reshape(1, 3, 1, 1)  # .299 * 58.7 = .587 * 29.9
+    torch.testing.assert_close(luminance(tinted), luminance(grey))
+    with torch.inference_mode():
+        for variant, seen in (("proposed", False), ("colour", True)):
+            network = full_reference(variant)
+            same = torch.allclose(network.raw(tinted, grey), network.raw(grey, grey), atol=1e-5)
+            assert same != seen
+        luma = grey + 10  # of no colour: both variants see the same
+        network, other = full_reference("colour"), full_reference("proposed")
+        other.load_state_dict(network.state_dict())
+        torch.testing.assert_close(network.raw(luma, grey), other.raw(luma, grey))
 
 
 def test_a_pictures_score_is_the_mean_of_its_tiles() -> None:
     """Each as if it were alone."""
     network = full_reference()
-    distorted, reference = (luminance_plane(pictures.noise(300, 128, seed)) for seed in (0, 1))
+    distorted, reference = (pictures.noise(300, 128, seed) for seed in (0, 1))
     parts = [
-        score_planes(network, distorted[:, left : left + TILE_PX], reference[:, left : left + TILE_PX])
+        score_pair(network, distorted[:, left : left + TILE_PX], reference[:, left : left + TILE_PX])
         for left in (0, 128, 172)
     ]
-    assert score_planes(network, distorted, reference) == pytest.approx(np.mean(parts), abs=1e-5)
+    assert score_pair(network, distorted, reference) == pytest.approx(np.mean(parts), abs=1e-5)
+
+
+def test_pooling_is_minkowskis_mean_of_what_tiles_lack() -> None:
+    """With 2, one tile of four that lacks everything makes the picture lack half; with 1 it is the mean."""
+    shares = torch.tensor([[1.0, 1, 1, 0], [0.5, 0.5, 0.5, 0.5]])
+    torch.testing.assert_close(pooled(shares, 1), torch.tensor([0.75, 0.5]))
+    torch.testing.assert_close(pooled(shares, 2), torch.tensor([0.5, 0.5]), atol=1e-3, rtol=0)
+    best = torch.ones(1, 4, requires_grad=True)
+    pooled(best, 2).sum().backward()
+    assert torch.isfinite(best.grad).all()
+
+
+def test_the_worst_tiles_count_most_where_the_head_says_so() -> None:
+    """As the gateway does it: never above the mean, and equal to it where all tiles are alike."""
+    torch.manual_seed(5)
+    network = full_reference()
+    distorted, reference = (pictures.noise(300, 128, seed) for seed in (0, 1))
+    assert score_pair(network, distorted, reference, 2) < score_pair(network, distorted, reference)
+    tile = [pixels[:, :TILE_PX] for pixels in (distorted, reference)]
+    assert score_pair(network, *tile, 2) == pytest.approx(score_pair(network, *tile), abs=1e-6)
 
 
 def rated(tmp_path: Path, distorted: tuple[int, int], reference: tuple[int, int]) -> Rated:
@@ -183,9 +219,9 @@ def rated(tmp_path: Path, distorted: tuple[int, int], reference: tuple[int, int]
 def test_pairs_that_cannot_be_compared_are_named(tmp_path: Path) -> None:
     """Of two sizes, smaller than a tile, without a reference."""
     with pytest.raises(ConfigError, match=r"of 200 x 150 pixels and its reference .*r\.png of 150 x 150"):
-        read_pair(rated(tmp_path, (200, 150), (150, 150)), Planes(0))
+        read_pair(rated(tmp_path, (200, 150), (150, 150)), KeptPictures(0))
     with pytest.raises(ConfigError, match=r"of 200 x 127 pixels; the network sees tiles of 128 x 128"):
-        read_pair(rated(tmp_path, (200, 127), (200, 127)), Planes(0))
+        read_pair(rated(tmp_path, (200, 127), (200, 127)), KeptPictures(0))
     alone = Rated("a.png", tmp_path / "d.png", None, "a", 3.0)
     with pytest.raises(ConfigError, match=r"1 of 1 pictures have no reference, a\.png"):
         require_references(RatedSet("some", (alone,), (1, 5)))
@@ -194,11 +230,11 @@ def test_pairs_that_cannot_be_compared_are_named(tmp_path: Path) -> None:
 def test_patches_lie_at_one_place_of_both(folder: Path) -> None:  # noqa: F811 - the fixture
     """The undistorted pictures' residuals are 0 wherever they are cut; a step is settled by its number."""
     samples = read_proxy(folder).where(lambda one: one.level == 0)
-    patches = PairPatches([samples], SMALL, Planes(1 << 20), seed=1)
+    patches = PairPatches([samples], SMALL, KeptPictures(1 << 20), seed=1)
     batch = patches.batch(3)
-    assert batch.distorted.shape == (8, 1, TILE_PX, TILE_PX)
+    assert batch.distorted.shape == (8, TILE_PX, TILE_PX, 3)
     np.testing.assert_array_equal(batch.distorted, batch.reference)
-    again = PairPatches([samples], SMALL, Planes(0), seed=1)
+    again = PairPatches([samples], SMALL, KeptPictures(0), seed=1)
     np.testing.assert_array_equal(again.batch(3).distorted, batch.distorted)
     assert not np.array_equal(again.batch(4).distorted, batch.distorted)
 
@@ -219,7 +255,7 @@ def test_it_learns_which_is_worse(folder: Path, tmp_path: Path, variant: str) ->
     assert [one.of for one in checkpoint.description.inputs] == ["frame", "reference"]
     scores: dict[str, dict[float | None, float]] = {}
     for one in read_proxy(folder).where(lambda one: one.split == "test").pictures:
-        score = score_planes(checkpoint.network, *read_pair(one, Planes(0)))
+        score = score_pair(checkpoint.network, *read_pair(one, KeptPictures(0)))
         scores.setdefault(one.content, {})[one.level] = score
     assert all(max(of, key=lambda level: of[level]) == 0 for of in scores.values())
 
@@ -229,3 +265,24 @@ def test_a_batch_is_of_whole_pictures(folder: Path, tmp_path: Path, capsys: pyte
     words = ["train", "quality-fr", "--data", str(folder), "--output", str(tmp_path), "--set", "batch_size=30"]
     assert main(words) == 2
     assert "batch_size 30 must be a multiple of patches, 4" in capsys.readouterr().err
+
+
+def test_a_run_may_go_on_from_another_of_the_same_layers(
+    folder: Path,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With another residual, pictures judged as a whole and their worst tiles counting most; not of other layers."""
+    words = ["train", "quality-fr", "--data", str(folder), "--threads", "1", "--validate", "6", "--steps", "1"]
+    words += ["--set", "batch_size=8"]
+    for variant in ("proposed", "concat"):
+        assert main([*words, "--variant", variant, "--output", str(tmp_path / variant)]) == 0
+    further = ["--variant", "colour", "--recipe", "further", "--output", str(tmp_path / "further"), "--weights"]
+    assert main([*words, *further, str(tmp_path / "proposed" / "quality-fr")]) == 0
+    description = load_checkpoint(tmp_path / "further" / "quality-fr").description
+    assert description.heads[0].model_dump()["pooling"] == 2
+    assert "begun with quality-fr (sha256:" in description.provenance.data
+    assert "--weights quality-fr" in description.provenance.command
+    capsys.readouterr()
+    assert main([*words, *further[:-2], str(tmp_path / "other"), "--weights", str(tmp_path / "concat/quality-fr")]) == 2
+    assert "a checkpoint of other layers than the variant's" in capsys.readouterr().err

@@ -1,10 +1,12 @@
 """``train quality-fr``: how much worse is a picture than its reference?"""
 
 import argparse
+import hashlib
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
 from training.quality.fr_recipes import RECIPES, FullReferenceRecipe
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from training.quality.rated import RatedSet
     from training.trainer import Plan
 
-VARIANTS = ("proposed", "concat", "residual_only", "distorted_only")
+VARIANTS = ("proposed", "concat", "residual_only", "distorted_only", "colour")
 PYRAMIDS = ("psp", "he")
 GIB = 2**30
 
@@ -24,10 +26,16 @@ def add(tasks: Commands) -> None:
         "--data", type=Path, nargs="+", required=True, metavar="FOLDER", help="sets of pictures with references"
     )
     parser.add_argument(
-        "--variant", choices=VARIANTS, default=VARIANTS[0], help="the paper's, or one of its Table II (%(default)s)"
+        "--variant",
+        choices=VARIANTS,
+        default=VARIANTS[0],
+        help="the paper's, of its Table II, or of colour (%(default)s)",
     )
     parser.add_argument(
         "--pyramid", choices=PYRAMIDS, default=PYRAMIDS[0], help="how the pooling of Fig. 3 is read (%(default)s)"
+    )
+    parser.add_argument(
+        "--weights", type=Path, metavar="STEM", help="a checkpoint to go on from, of the same layers (random weights)"
     )
     parser.add_argument(
         "--cache-gib", type=positive, default=4, help="memory for pictures that were read already (%(default)s)"
@@ -44,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     from training.quality.fr_samples import PairPatches, require_references
     from training.quality.fr_training import FullReferenceTask, Validation
     from training.quality.held_out import held_out, learned
-    from training.quality.planes import Planes
+    from training.quality.kept_pictures import KeptPictures
     from training.quality.readers import read_rated, require_pictures
     from training.trainer import Trainer
 
@@ -52,20 +60,23 @@ def run(options: argparse.Namespace) -> None:
     recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs)
     torch.manual_seed(options.seed)
     network = full_reference(options.variant, options.pyramid)
+    if options.weights is not None:
+        _go_on_from(network, options.weights)
     sets = [read_rated(folder) for folder in options.data]
     for one in sets:
         require_references(one)
         require_pictures(one)
-    planes = Planes(options.cache_gib * GIB)
-    patches = PairPatches([learned(one) for one in sets], recipe, planes, options.seed)
+    pictures = KeptPictures(options.cache_gib * GIB)
+    patches = PairPatches([learned(one) for one in sets], recipe, pictures, options.seed)
     held = [held_out(one, options.validate // len(sets), options.seed) for one in sets]
-    task = FullReferenceTask(patches, Validation(held, planes), device=options.device)
+    validation = Validation(held, pictures, recipe.pooling)
+    task = FullReferenceTask(patches, validation, recipe, device=options.device)
     plan = fitting.plan_of(options, recipe.epochs, patches.epoch_steps)
     with fitting.recorded(options, _asked(options, recipe, sets, plan)) as record:
         trainer = Trainer(network, task, recipe, plan, options.output)
         print(f"{len(patches)} pictures teach; {plan.steps} steps of {recipe.batch_size} patches")
         _, measures = fitting.fit(trainer, plan.steps, options.output)
-        _save(options, network, sets, record.commits, measures)
+        _save(options, recipe, network, sets, record.commits, measures)
         fitting.finish(options, record, measures)
 
 
@@ -76,6 +87,7 @@ def _asked(
         "task": "quality-fr",
         "variant": options.variant,
         "pyramid": options.pyramid,
+        "weights_sha256": _digest(options.weights),
         "set": {one.name: one.digest for one in sets},
         "recipe": recipe.model_dump(),
         "steps": plan.steps,
@@ -87,8 +99,33 @@ def _asked(
     }
 
 
+def _go_on_from(network: Any, stem: Path) -> None:
+    """Take a checkpoint's weights over.
+
+    Raises:
+        ConfigError: it cannot be read, or its layers are others.
+    """
+    from training.checkpoint import load_checkpoint
+
+    weights = load_checkpoint(stem).network.state_dict()
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        first = str(error).split("\n\t")[1]
+        raise ConfigError(f"--weights {stem}: a checkpoint of other layers than the variant's: {first}") from error
+
+
+def _digest(stem: Path | None) -> str | None:
+    if stem is None:
+        return None
+    from training.checkpoint import WEIGHTS, checkpoint_file
+
+    return hashlib.sha256(checkpoint_file(stem, WEIGHTS).read_bytes()).hexdigest()
+
+
 def _save(
     options: argparse.Namespace,
+    recipe: FullReferenceRecipe,
     network: Any,
     sets: "list[RatedSet]",
     commits: tuple[str, ...],
@@ -98,6 +135,7 @@ def _save(
     from training.checkpoint import Checkpoint, Description, save_checkpoint
     from training.quality.fr_training import full_reference_heads, full_reference_inputs
 
+    begun = f"; begun with {options.weights.name} (sha256:{_digest(options.weights)})" if options.weights else ""
     code = f"; code {', '.join(commits)}" if commits else ""
     learned = ", ".join(f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest}" for one in sets)
     description = Description(
@@ -106,9 +144,9 @@ def _save(
         architecture="full-reference",
         arguments={"variant": options.variant, "pyramid": options.pyramid},
         inputs=full_reference_inputs(),
-        heads=full_reference_heads(),
+        heads=full_reference_heads(recipe.pooling),
         provenance=Provenance(
-            data=f"{learned}{code}",
+            data=f"{learned}{code}{begun}",
             metrics={f"held_out_{name}": value for name, value in measures.items() if value == value},  # noqa: PLR0124 - NaN
             licence="Apache-2.0",
             command=_command(options),
@@ -122,4 +160,5 @@ def _command(options: argparse.Namespace) -> str:
     words = ["python", "-m", "training", "train", "quality-fr", "--data", *(folder.name for folder in options.data)]
     words += ["--variant", options.variant] if options.variant != VARIANTS[0] else []
     words += ["--pyramid", options.pyramid] if options.pyramid != PYRAMIDS[0] else []
+    words += ["--weights", options.weights.name] if options.weights else []
     return shlex.join([*words, *fitting.command_words(options)])

@@ -8,6 +8,9 @@ variants. What the paper leaves open is settled so:
   second maps. Each level is read as 4 x 4 means.
 - The variants without pyramids read the last maps as 4 x 4 means, too, so that no variant has other features to the
   part of a picture.
+
+Beyond the paper, the variant ``colour``: the proposed network, whose residual is that of colour, and not of luminance
+alone, which a change of saturation leaves as it was.
 """
 
 from collections.abc import Sequence
@@ -22,14 +25,15 @@ from training.models.pyramid import BINS, SUMMARY, FeaturePyramid, FlatPyramid, 
 
 OUTPUT = "quality_fr"
 TILE_PX = 128
-Variant = Literal["proposed", "concat", "residual_only", "distorted_only"]
+Variant = Literal["proposed", "concat", "residual_only", "distorted_only", "colour"]
 Pyramid = Literal["psp", "he"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 PYRAMIDS: tuple[Pyramid, ...] = get_args(Pyramid)
 KERNELS = (8, 8, 16, 16, 32)
 HIDDEN = (2048, 1024)
 LUMINANCE = (0.299, 0.587, 0.114)
-"""Of R, G and B: ITU-R BT.601."""
+BLUENESS, REDNESS = 0.564, 0.713
+"""Of R, G and B, and of the differences B - Y and R - Y: ITU-R BT.601."""
 WORST, BEST = 1.0, 5.0
 
 
@@ -62,13 +66,14 @@ class FullReference(nn.Module):  # type: ignore[misc] # as above
     (batch,) in [1, 5], 5 the best.
 
     Args:
-        variant: ``proposed``, or one of Table II: both streams without pyramids, or one stream.
+        variant: ``proposed``, or one of Table II: both streams without pyramids, or one stream; or ``colour``.
         pyramid: how Fig. 3 is read: ``psp``, means that are enlarged again, so that a feature pyramid can follow;
             ``he``, a flat list of means, which has no place left, so that it is the pyramid, alone.
     """
 
     def __init__(self, variant: Variant = "proposed", pyramid: Pyramid = "psp") -> None:
         super().__init__()
+        self.colour = variant == "colour"
         self.distorted = Stream() if variant != "residual_only" else None
         self.residual = Stream() if variant != "distorted_only" else None
         self.summary = _summary(variant, pyramid)
@@ -80,21 +85,16 @@ class FullReference(nn.Module):  # type: ignore[misc] # as above
 
     def forward(self, distorted: Tensor, reference: Tensor) -> dict[str, Tensor]:
         """What is served."""
-        share = self.raw(luminance(distorted), luminance(reference)).clamp(0, 1)
+        share = self.raw(distorted, reference).clamp(0, 1)
         return {OUTPUT: WORST + (BEST - WORST) * share}
 
     def raw(self, distorted: Tensor, reference: Tensor) -> Tensor:
-        """What is trained: (batch,) float32, about 0 for the worst and 1 for the best.
-
-        Args:
-            distorted: luminance (batch, 1, 128, 128) in [0, 1].
-            reference: luminance, of the same shape.
-        """
-        seen = [
-            stream(plane)
-            for stream, plane in ((self.distorted, distorted), (self.residual, (distorted - reference).abs()))
-            if stream is not None
-        ]
+        """What is trained: (batch,) float32, about 0 for the worst and 1 for the best; tiles as in ``forward``."""
+        seen = []
+        if self.distorted is not None:
+            seen.append(self.distorted(luminance(distorted)))
+        if self.residual is not None:
+            seen.append(self.residual(_residual(distorted, reference, colour=self.colour)))
         found: Tensor = self.head(self.summary(seen)).squeeze(1).float()
         return found
 
@@ -103,6 +103,16 @@ def luminance(pixels: Tensor) -> Tensor:
     """(batch, 3, height, width) RGB in 0..255 -> (batch, 1, height, width) in [0, 1]."""
     red, green, blue = (share / 255 for share in LUMINANCE)
     return red * pixels[:, :1] + green * pixels[:, 1:2] + blue * pixels[:, 2:]
+
+
+def _residual(distorted: Tensor, reference: Tensor, *, colour: bool) -> Tensor:
+    """Eq. 1, (batch, 1, height, width); with ``colour``, the length of the difference in luminance and both colours."""
+    own, other = luminance(distorted), luminance(reference)
+    if not colour:
+        return (own - other).abs()
+    blue = BLUENESS * ((distorted[:, 2:] - reference[:, 2:]) / 255 - (own - other))
+    red = REDNESS * ((distorted[:, :1] - reference[:, :1]) / 255 - (own - other))
+    return ((own - other) ** 2 + blue**2 + red**2).sqrt()
 
 
 def full_reference(variant: str = "proposed", pyramid: str = "psp") -> FullReference:
@@ -114,7 +124,7 @@ def full_reference(variant: str = "proposed", pyramid: str = "psp") -> FullRefer
     for name, known in ((variant, VARIANTS), (pyramid, PYRAMIDS)):
         if name not in known:
             raise ConfigError(f"{name!r}: the full-reference network comes as {', '.join(known)}")
-    if variant != "proposed" and pyramid != PYRAMIDS[0]:
+    if variant not in ("proposed", "colour") and pyramid != PYRAMIDS[0]:
         raise ConfigError(f"{variant} has no pyramid, so none can be {pyramid}; leave it out, or take proposed")
     network = FullReference(variant, pyramid)  # type: ignore[arg-type] # held to the names above
     network.eval()
@@ -166,6 +176,6 @@ class _Pyramids(nn.Module):  # type: ignore[misc] # as above
 
 
 def _summary(variant: Variant, pyramid: Pyramid) -> nn.Module:
-    if variant != "proposed":
+    if variant not in ("proposed", "colour"):
         return _Direct(streams=2 if variant == "concat" else 1)
     return _Pyramids() if pyramid == "psp" else _Flat()

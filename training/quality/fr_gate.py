@@ -93,13 +93,12 @@ def _checkpoint_gate(stem: Path, name: str, threads: int, device: str) -> FullRe
     import torch  # noqa: PLC0415 - engines do without
 
     from training.checkpoint import DESCRIPTION, checkpoint_file, load_checkpoint  # noqa: PLC0415
-    from training.quality.fr_scoring import score_planes  # noqa: PLC0415
-    from training.quality.planes import luminance_plane  # noqa: PLC0415
+    from training.quality.fr_scoring import score_pair  # noqa: PLC0415
 
     torch.set_num_threads(threads)
     checkpoint = load_checkpoint(stem)
     network, what = checkpoint.network.to(device), checkpoint.description
-    _require_head(name, what.heads)
+    pooling = _require_head(name, what.heads).pooling
     least = max(what.inputs[0].height, what.inputs[0].width)
 
     def compare(pairs: Iterable[Pair]) -> Iterator[float]:
@@ -109,7 +108,7 @@ def _checkpoint_gate(stem: Path, name: str, threads: int, device: str) -> FullRe
                     f"{name}: a picture of {_size(pixels)} beside a reference of {_size(reference)}; both must be of "
                     f"one size, and at least a tile of {least} x {least}"
                 )
-            yield score_planes(network, luminance_plane(pixels), luminance_plane(reference), device)
+            yield score_pair(network, pixels, reference, pooling, device)
 
     return FullReferenceGate(
         name=name,
@@ -128,11 +127,13 @@ def _group(name: str, arguments: dict[str, str]) -> str:
     return arguments["variant"] + ("" if pyramid == "psp" else f" ({pyramid})")
 
 
-def _require_head(name: str, heads: tuple[Head, ...]) -> None:
-    if not any(isinstance(head, QualityFrHead) for head in heads):
+def _require_head(name: str, heads: tuple[Head, ...]) -> QualityFrHead:
+    found = next((head for head in heads if isinstance(head, QualityFrHead)), None)
+    if found is None:
         kinds = ", ".join(head.kind for head in heads)
         remedy = "evaluate quality is for that" if "quality" in kinds else "give one that compares with a reference"
         raise ConfigError(f"{name} has no head 'quality_fr', only {kinds}; {remedy}")
+    return found
 
 
 def _size(pixels: Pixels) -> str:

@@ -14,6 +14,11 @@ class FullReferenceRecipe(Recipe):
     """Of a picture each time that it is drawn: it is read once for all of them."""
     draws: Annotated[int, Field(ge=1)] = 1
     """How often a picture is drawn in an epoch."""
+    whole: bool = False
+    """Whether the patches of a picture are joined to one score, which is what is learned. The paper teaches each patch
+    the picture's score; but where a distortion is local, most patches show none of it."""
+    pooling: Annotated[float, Field(ge=1, le=8)] = 1.0
+    """How they are joined, and a picture's tiles later: see ``runtime.manifest.QualityFrHead``. The paper's is 1."""
     turned: bool = True
     """Patches are mirrored and turned by quarters, half of them and a quarter of them each way: no one would call them
     better or worse for it."""
@@ -24,6 +29,8 @@ class FullReferenceRecipe(Recipe):
     def _batch_is_of_whole_pictures(self) -> "FullReferenceRecipe":
         if self.batch_size % self.patches:
             raise ValueError(f"batch_size {self.batch_size} must be a multiple of patches, {self.patches}")
+        if self.pooling != 1 and not self.whole:
+            raise ValueError(f"pooling {self.pooling:g} joins patches, so whole=true goes with it")
         return self
 
 
@@ -47,6 +54,22 @@ RECIPES: dict[str, FullReferenceRecipe] = {
         decay_all=False,
         batch_size=128,
         epochs=4,
+        schedule="cosine",
+        last_rate=0.01,
+        warmup=0.03,
+        clip_norm=5.0,
+        ema_decay=0.995,
+    ),
+    # What ships goes on from ``small``: pictures are judged as a whole, the worst tiles count most.
+    "further": FullReferenceRecipe(
+        optimizer="adamw",
+        learning_rate=5e-4,
+        weight_decay=0.01,
+        decay_all=False,
+        batch_size=128,
+        epochs=3,
+        whole=True,
+        pooling=2,
         schedule="cosine",
         last_rate=0.01,
         warmup=0.03,

@@ -7,25 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.decode import Pixels
 from runtime.errors import ConfigError
 from training.data.picture import PictureError
 from training.models.full_reference import TILE_PX
 from training.quality.fr_recipes import FullReferenceRecipe
-from training.quality.planes import WHITE, Plane, Planes
+from training.quality.kept_pictures import KeptPictures
 from training.quality.rated import BEST, WORST, Rated, RatedSet
 from training.utility.samples import Order
 
-Pair = tuple[Plane, Plane]
+Pair = tuple[Pixels, Pixels]
 
 
 @dataclass(frozen=True)
 class Batch:
     """What one step learns from."""
 
-    distorted: NDArray[np.float32]
-    """(n, 1, 128, 128) luminance in [0, 1]."""
-    reference: NDArray[np.float32]
-    """(n, 1, 128, 128)."""
+    distorted: Pixels
+    """(n, 128, 128, 3) uint8 RGB, patches of one picture beside each other."""
+    reference: Pixels
+    """(n, 128, 128, 3)."""
     share: NDArray[np.float32]
     """(n,): the score of the patch's picture, 0 for the worst and 1 for the best."""
 
@@ -43,20 +44,20 @@ def require_references(rated: RatedSet) -> None:
         raise ConfigError(f"{rated.name}: {len(missing)} references are not there, {missing[0]} among them")
 
 
-def read_pair(picture: Rated, planes: Planes) -> Pair:
-    """Luminance of a picture and of its reference.
+def read_pair(picture: Rated, pictures: KeptPictures) -> Pair:
+    """A picture and its reference, (height, width, 3) uint8 RGB.
 
     Raises:
         PictureError: one cannot be read, they are not of one size, or smaller than a tile.
     """
     assert picture.reference is not None  # ``require_references``
-    distorted, reference = planes.of(picture.path), planes.of(picture.reference)
+    distorted, reference = pictures.of(picture.path), pictures.of(picture.reference)
     if distorted.shape != reference.shape:
         raise PictureError(
             f"{picture.path} is of {_size(distorted)} pixels and its reference {picture.reference} of "
             f"{_size(reference)}: they must be of one size"
         )
-    if min(distorted.shape) < TILE_PX:
+    if min(distorted.shape[:2]) < TILE_PX:
         raise PictureError(
             f"{picture.path} is of {_size(distorted)} pixels; the network sees tiles of {TILE_PX} x {TILE_PX}, and "
             "enlarged pictures are of another quality: leave it out"
@@ -70,14 +71,16 @@ class PairPatches:
     Args:
         sets: each picture has a reference.
         recipe: how patches are drawn.
-        planes: where pictures are read.
+        pictures: where they are read.
         seed: settles all that is drawn.
 
     Raises:
         ConfigError: there is nothing to learn from.
     """
 
-    def __init__(self, sets: Sequence[RatedSet], recipe: FullReferenceRecipe, planes: Planes, seed: int) -> None:
+    def __init__(
+        self, sets: Sequence[RatedSet], recipe: FullReferenceRecipe, pictures: KeptPictures, seed: int
+    ) -> None:
         self._pictures = [
             (picture, (mos - WORST) / (BEST - WORST))
             for rated in sets
@@ -85,7 +88,7 @@ class PairPatches:
         ]
         if not self._pictures:
             raise ConfigError(f"{', '.join(one.name for one in sets)}: there is no picture to learn from")
-        self._recipe, self._planes, self._seed = recipe, planes, seed
+        self._recipe, self._kept, self._seed = recipe, pictures, seed
         self._order = Order(len(self._pictures), seed)
 
     def __len__(self) -> int:
@@ -106,30 +109,26 @@ class PairPatches:
         shares: list[float] = []
         for place in places:
             picture, share = self._pictures[place]
-            distorted, reference = read_pair(picture, self._planes)
+            distorted, reference = read_pair(picture, self._kept)
             if rng.random() < recipe.identical:
                 distorted, share = reference, 1.0
             patches += [self._patch(distorted, reference, rng) for _ in range(recipe.patches)]
             shares += [share] * recipe.patches
-        seen, asked = (_as_input(planes) for planes in zip(*patches, strict=True))
+        seen, asked = (np.stack(each) for each in zip(*patches, strict=True))
         return Batch(seen, asked, np.array(shares, np.float32))
 
-    def _patch(self, distorted: Plane, reference: Plane, rng: np.random.Generator) -> Pair:
-        height, width = distorted.shape
+    def _patch(self, distorted: Pixels, reference: Pixels, rng: np.random.Generator) -> Pair:
+        height, width = distorted.shape[:2]
         top, left = (int(rng.integers(side - TILE_PX + 1)) for side in (height, width))
         quarters, mirrored = int(rng.integers(4)), bool(rng.integers(2))
-        cut = [plane[top : top + TILE_PX, left : left + TILE_PX] for plane in (distorted, reference)]
+        cut = [pixels[top : top + TILE_PX, left : left + TILE_PX] for pixels in (distorted, reference)]
         if self._recipe.turned:
-            cut = [np.rot90(plane[:, ::-1] if mirrored else plane, quarters) for plane in cut]
+            cut = [np.rot90(pixels[:, ::-1] if mirrored else pixels, quarters) for pixels in cut]
         return cut[0], cut[1]
 
 
-def _as_input(planes: Sequence[Plane]) -> NDArray[np.float32]:
-    return np.stack(planes)[:, None].astype(np.float32) / np.float32(WHITE)
-
-
-def _size(plane: Plane) -> str:
-    height, width = plane.shape
+def _size(pixels: Pixels) -> str:
+    height, width = pixels.shape[:2]
     return f"{width} x {height}"
 
 

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from runtime.manifest import Head, Input, QualityFrHead
+from training.cover.training import as_tensor
 from training.metrics.opinion import srocc
 from training.models.full_reference import OUTPUT, TILE_PX
+from training.quality.fr_recipes import FullReferenceRecipe
 from training.quality.fr_samples import Batch, PairPatches, read_pair
-from training.quality.fr_scoring import score_planes
-from training.quality.planes import Planes
+from training.quality.fr_scoring import pooled, score_pair
+from training.quality.kept_pictures import KeptPictures
 from training.quality.rated import RatedSet
 
 
@@ -24,9 +26,9 @@ def full_reference_inputs() -> tuple[Input, Input]:
     )
 
 
-def full_reference_heads() -> tuple[Head, ...]:
-    """What it answers."""
-    return (QualityFrHead(output=OUTPUT),)
+def full_reference_heads(pooling: float = 1.0) -> tuple[Head, ...]:
+    """What it answers, and what becomes of a picture's tiles."""
+    return (QualityFrHead(output=OUTPUT, pooling=pooling),)
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Validation:
     """Pictures of contents that nothing is learned from."""
 
     sets: Sequence[RatedSet]
-    planes: Planes
+    pictures: KeptPictures
+    pooling: float = 1.0
 
     def run(self, network: nn.Module, device: str) -> dict[str, float]:
         """``srocc``, the mean of the sets' own, and ``rmse``, in scores; NaN where there is no picture."""
@@ -42,7 +45,7 @@ class Validation:
         for rated in self.sets:
             truth = rated.mos5()
             found = np.array(
-                [score_planes(network, *read_pair(one, self.planes), device=device) for one in rated.pictures]
+                [score_pair(network, *read_pair(one, self.pictures), self.pooling, device) for one in rated.pictures]
             )
             if len(truth):
                 correlations.append(srocc(truth, found))
@@ -56,18 +59,22 @@ class Validation:
 class FullReferenceTask:
     """See ``training.trainer.Task``."""
 
-    def __init__(self, patches: PairPatches, validation: Validation, *, device: str = "cpu") -> None:
-        self._patches, self._validation, self._device = patches, validation, device
+    def __init__(
+        self, patches: PairPatches, validation: Validation, recipe: FullReferenceRecipe, *, device: str = "cpu"
+    ) -> None:
+        self._patches, self._validation, self._recipe, self._device = patches, validation, recipe, device
 
     def batch(self, step: int) -> Batch:
         return self._patches.batch(step)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Eq. 3, squared: as printed it is the error's size, and its two scores are one."""
-        distorted, reference, share = (
-            torch.from_numpy(own).to(self._device) for own in (batch.distorted, batch.reference, batch.share)
-        )
-        return {"loss": nn.functional.mse_loss(network.raw(distorted, reference), share)}
+        found = network.raw(*(as_tensor(pixels, self._device) for pixels in (batch.distorted, batch.reference)))
+        share = torch.from_numpy(batch.share).to(self._device)
+        if self._recipe.whole:
+            found = pooled(found.reshape(-1, self._recipe.patches), self._recipe.pooling)
+            share = share[:: self._recipe.patches]
+        return {"loss": nn.functional.mse_loss(found, share)}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         return self._validation.run(network, self._device)
