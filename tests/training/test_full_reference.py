@@ -206,8 +206,8 @@ def test_the_worst_tiles_count_most_where_the_head_says_so() -> None:
     network = full_reference()
     distorted, reference = (pictures.noise(300, 128, seed) for seed in (0, 1))
     assert score_pair(network, distorted, reference, 2) < score_pair(network, distorted, reference)
-    tile = [pixels[:, :TILE_PX] for pixels in (distorted, reference)]
-    assert score_pair(network, *tile, 2) == pytest.approx(score_pair(network, *tile), abs=1e-6)
+    one, other = (pixels[:, :TILE_PX] for pixels in (distorted, reference))
+    assert score_pair(network, one, other, 2) == pytest.approx(score_pair(network, one, other), abs=1e-6)
 
 
 def rated(tmp_path: Path, distorted: tuple[int, int], reference: tuple[int, int]) -> Rated:
