@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from runtime.aspect import Aspect
+from runtime.cover import require_saliency
 from runtime.engine import Engine, Provider, open_engine, peek_manifest, warm_up, within_memory
 from runtime.errors import ConfigError, FrameError
 from runtime.full_reference import Compared, Comparer, PixelPair
@@ -130,5 +131,7 @@ def open_comparison(
             opened.callback(engine.close)
             warm_up(engine, MAX_BATCH)
         manifests = [each.manifest for each in [*(alone.engines if alone else []), engine]]
+        if aspect is not None:
+            require_saliency(manifests, f"the aspect {aspect} of covers")
         policy = policy_for(manifests, min_utility, min_mos, min_clarity, min_cover, min_satisfied, min_full_reference)
         return Comparison(engine, alone, policy, opened.pop_all())

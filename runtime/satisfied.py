@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 SLACK = 1e-6
 """Shares are sums of up to five float32 numbers: a share that misses its threshold by less has reached it."""
 _ASKED = re.compile(r"(0?\.\d+|1(?:\.0*)?)@([2-5])", re.ASCII)
@@ -20,7 +22,7 @@ class Satisfied(NamedTuple):
     score: int
 
     def __str__(self) -> str:
-        return f"{self.share:g}@{self.score}"
+        return f"{np.format_float_positional(self.share, trim='-')}@{self.score}"
 
     def misses(self, distribution: Sequence[float]) -> bool:
         """Whether fewer viewers than asked for are satisfied with a picture of that distribution."""

@@ -32,7 +32,15 @@ def quality(*distribution: float) -> Quality:
 
 @pytest.mark.parametrize(
     ("text", "asked"),
-    [("0.8@3", (0.8, 3)), (".5@2", (0.5, 2)), ("1@5", (1, 5)), ("1.0@4", (1, 4)), (" 0.25@2 ", (0.25, 2))],
+    [
+        ("0.8@3", (0.8, 3)),
+        (".5@2", (0.5, 2)),
+        ("1@5", (1, 5)),
+        ("1.0@4", (1, 4)),
+        (" 0.25@2 ", (0.25, 2)),
+        ("0.00001@3", (0.00001, 3)),
+        ("0.123456789@3", (0.123456789, 3)),
+    ],
 )
 def test_what_can_be_asked_for(text: str, asked: tuple[float, int]) -> None:
     """A share above 0, 1 at most, of viewers who give 2 to 5 at least; it is written as it is read."""
@@ -40,6 +48,7 @@ def test_what_can_be_asked_for(text: str, asked: tuple[float, int]) -> None:
 
     assert satisfied == asked
     assert parse_satisfied(str(satisfied)) == satisfied
+    assert load_settings([*ENGINE, "--min-satisfied", text]).satisfied == asked
 
 
 @pytest.mark.parametrize(
