@@ -21,8 +21,9 @@ from runtime.cover_files import require_own_folder
 from runtime.cpus import usable_cpus
 from runtime.decision import Decisions, dead_letter, to_json
 from runtime.engine import Engine
-from runtime.errors import FrameError, FramegateError
-from runtime.judging import MAX_BATCH, judge_all
+from runtime.errors import ConfigError, FrameError, FramegateError
+from runtime.foreign import readable
+from runtime.judging import MAX_BATCH, judge_files
 from runtime.masks import Masks, require_distinct_masks
 from runtime.pairs import PairReader, outside, pair_up
 from runtime.pictures import Found, find_pictures, is_picture, printable, read_bytes
@@ -106,7 +107,8 @@ def _assess(arguments: argparse.Namespace, terminal: Console) -> None:
     _require_masks(arguments, pictures)
     with closing(_open(arguments)) as pipeline:
         values = ((found, read_bytes(found.path)) for found in pictures)
-        judged = (Judged(found, None, value, outcome) for found, value, outcome in judge_all(values, pipeline))
+        outcomes = judge_files(values, pipeline, arguments.max_pixels)
+        judged = (Judged(found, None, value, outcome) for found, value, outcome in outcomes)
         _report(_tracked(judged, len(pictures), terminal), pipeline.engines, pipeline.policy, arguments, terminal)
 
 
@@ -119,7 +121,7 @@ def _compare(arguments: argparse.Namespace, terminal: Console) -> None:
     pairs = pair_up(others, arguments.reference)
     reader = PairReader(arguments.max_pixels, arguments.reference)
     with closing(_open_comparison(arguments)) as comparison:
-        values = ((pair, read_bytes(pair.found.path)) for pair in pairs)
+        values = ((pair, readable(read_bytes(pair.found.path), arguments.max_pixels).value) for pair in pairs)
         judged = (Judged(*pair, value, outcome) for pair, value, outcome in comparison.judge(values, reader.read))
         _report(_tracked(judged, len(pairs), terminal), comparison.engines, comparison.policy, arguments, terminal)
 
@@ -128,6 +130,8 @@ def _compare_videos(arguments: argparse.Namespace, terminal: Console) -> None:
     [video] = arguments.paths
     sheet = arguments.contact_sheet
     plot = arguments.plot or (Path() if sheet is None else sheet.parent) / f"{video.stem}{PLOT}"
+    if sheet is not None and sheet.resolve() == plot.resolve():
+        raise ConfigError(f"--contact-sheet {sheet}: the plot would replace it: give another --plot")
     wish = VideoWish(video, arguments.reference, arguments.every_s, plot, sheet, arguments.json)
     with closing(_open_comparison(arguments)) as comparison:
         assess_videos(wish, comparison, terminal)

@@ -18,7 +18,7 @@ from runtime.covers import Candidate, Choice, Source, choose, content_of
 from runtime.decision import cover_fields, to_json
 from runtime.decode import Decoder
 from runtime.errors import ConfigError, FrameError
-from runtime.judging import judge_all
+from runtime.judging import judge_files
 from runtime.pictures import Found, is_picture, printable, read_bytes
 from runtime.pipeline import Judgement, Pipeline
 from runtime.policy import Policy
@@ -125,7 +125,7 @@ def _candidates(
     outcomes = dropped = 0
     every_s = wish.every_s or EVERY_S
     judged = track(
-        judge_all(_values(sources, every_s), pipeline),
+        judge_files(_values(sources, every_s), pipeline, wish.max_pixels),
         "assess",
         total=_count(sources, every_s),
         console=terminal,

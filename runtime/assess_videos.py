@@ -16,6 +16,7 @@ from runtime.comparison import Comparison
 from runtime.contact_sheet import TILE_HEIGHT, TILE_WIDTH, Tile, contact_sheet
 from runtime.decision import Decisions, dead_letter, to_json
 from runtime.errors import ConfigError, FrameError
+from runtime.foreign import encode_png
 from runtime.full_reference import PixelPair, Pixels
 from runtime.opencv import cv2
 from runtime.pictures import printable
@@ -103,7 +104,7 @@ def assess_videos(wish: VideoWish, comparison: Comparison, terminal: Console) ->
     judged = track(
         comparison.judge(_values(pair, wish, comparison.needs_values), _pixels),
         "assess",
-        total=videos[0].count if wish.every_s is None else videos[0].samples(wish.every_s),
+        total=(videos[0].count or None) if wish.every_s is None else videos[0].samples(wish.every_s),
         console=terminal,
         disable=not terminal.is_terminal,
         transient=True,
@@ -129,23 +130,17 @@ def worst_mean(scores: list[float]) -> float:
 def _values(pair: VideoPair, wish: VideoWish, encoded: bool) -> Iterator[tuple[_Frame, bytes]]:
     for each in pair.sample(wish.every_s):
         shown = None if wish.sheet is None else fitted(each.pixels.frame, TILE_WIDTH, TILE_HEIGHT)
-        yield _frame(each, shown, encoded), _png(each.pixels.frame) if encoded else b""
+        yield _frame(each, shown, encoded), encode_png(each.pixels.frame) if encoded else b""
 
 
 def _frame(each: FramePair, thumbnail: Pixels | None, encoded: bool) -> _Frame:
     if encoded:
-        return _Frame(each.number, each.time_s, None, _png(each.pixels.reference), thumbnail)
+        return _Frame(each.number, each.time_s, None, encode_png(each.pixels.reference), thumbnail)
     return _Frame(each.number, each.time_s, each.pixels, b"", thumbnail)
 
 
 def _pixels(frame: _Frame, value: bytes) -> PixelPair:
     return frame.pair or PixelPair(_decoded(value), _decoded(frame.reference))
-
-
-def _png(pixels: Pixels) -> bytes:
-    """Without loss: what an engine sees is the frame itself."""
-    _, value = cv2.imencode(".png", np.ascontiguousarray(pixels[:, :, ::-1]), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    return value.tobytes()
 
 
 def _decoded(value: bytes) -> Pixels:

@@ -10,6 +10,7 @@ from runtime.cover_sheet import MAX_CARDS, Card, reduced
 from runtime.covers import Choice, Source
 from runtime.decode import Decoder
 from runtime.errors import ConfigError, FrameError
+from runtime.foreign import as_frame
 from runtime.pictures import Found, is_picture, printable, read_bytes, write_bytes
 from runtime.preprocess import Pixels
 from runtime.video import Video
@@ -83,7 +84,7 @@ def _originals(sources: Sequence[Source], max_pixels: int) -> Iterator[tuple[Sou
     for source in sources:
         if source.frame is None:
             try:
-                yield source, decoder.decode(read_bytes(source.path)).pixels
+                yield source, decoder.decode(as_frame(read_bytes(source.path), max_pixels)).pixels
             except FrameError as error:
                 raise ConfigError(f"{source.path}: changed while it was assessed: {error}") from error
     videos = dict.fromkeys(source.path for source in sources if source.frame is not None)

@@ -94,17 +94,10 @@ class Decoder:
         if not value:
             raise FrameError(Reason.EMPTY, "a tombstone or a value of no bytes")
         header = read_header(value)
-        self._check_size(header)
+        require_size(header.width, header.height, self._max_pixels)
         if header.format == "jpeg" and not header.single_scan and value.count(_SCAN) > MAX_SCANS:
             raise FrameError(Reason.UNSUPPORTED, f"a JPEG of more than {MAX_SCANS} scans")
         return header
-
-    def _check_size(self, header: Header) -> None:
-        size = f"{header.width} x {header.height}"
-        if header.width * header.height > self._max_pixels:
-            raise FrameError(Reason.TOO_LARGE, f"{size} pixels; at most {self._max_pixels} in all are allowed")
-        if max(header.width, header.height) > MAX_SIDE:
-            raise FrameError(Reason.TOO_LARGE, f"{size} pixels; a side may have {MAX_SIDE}")
 
     def _jpeg(self, value: bytes, header: Header, least: tuple[int, int] | None) -> Pixels:
         factor = _shrink_factor(header, least)
@@ -133,6 +126,18 @@ class Decoder:
         upright = self._scratch.array("upright", (width, height, 3) if header.sideways else pixels.shape)
         _TURNS[header.orientation](pixels, upright)
         return upright
+
+
+def require_size(width: int, height: int, max_pixels: int) -> None:
+    """What a header claims, before memory is taken for it.
+
+    Raises:
+        FrameError: TOO_LARGE.
+    """
+    if width * height > max_pixels:
+        raise FrameError(Reason.TOO_LARGE, f"{width} x {height} pixels; at most {max_pixels} in all are allowed")
+    if max(width, height) > MAX_SIDE:
+        raise FrameError(Reason.TOO_LARGE, f"{width} x {height} pixels; a side may have {MAX_SIDE}")
 
 
 def _transverse(stored: Pixels, upright: Pixels) -> None:

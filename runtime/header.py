@@ -85,10 +85,14 @@ def read_header(value: bytes) -> Header:
         return _png_header(value)
     if len(value) > 1 and PNG_SIGNATURE.startswith(value):
         raise _truncated("PNG", len(value))
-    for name, magic in _FOREIGN:
-        if magic.match(value):
-            raise FrameError(Reason.UNSUPPORTED, f"a {name} picture; send JPEG or PNG")
+    if (name := foreign_format(value)) is not None:
+        raise FrameError(Reason.UNSUPPORTED, f"a {name} picture; send JPEG or PNG")
     raise FrameError(Reason.UNDECODABLE, f"neither JPEG nor PNG: {len(value)} bytes that begin with {value[:8]!r}")
+
+
+def foreign_format(value: bytes) -> str | None:
+    """The name of the picture format, where it is a known one other than JPEG and PNG."""
+    return next((name for name, magic in _FOREIGN if magic.match(value)), None)
 
 
 def _truncated(kind: str, size: int) -> FrameError:

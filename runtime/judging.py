@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import TypeVar
 
+from runtime.foreign import readable
 from runtime.pipeline import Outcome, Pipeline
 
 MAX_BATCH = 16
@@ -27,6 +28,22 @@ def judge_all(pictures: Iterable[tuple[T, bytes]], pipeline: Pipeline) -> Iterat
         waiting = submitted
     if waiting:
         yield from _outcomes(*waiting)
+
+
+def judge_files(
+    files: Iterable[tuple[T, bytes]], pipeline: Pipeline, max_pixels: int
+) -> Iterator[tuple[T, bytes, Outcome]]:
+    """As ``judge_all``, of files, which may be WebP and BMP, too: their bytes come back as a PNG's.
+
+    Args:
+        files: their bytes, each with what it is called by.
+        pipeline: as of ``judge_all``.
+        max_pixels: the largest picture that is decoded.
+    """
+    read = ((name, readable(value, max_pixels)) for name, value in files)
+    pictures = (((name, one.fault), one.value) for name, one in read)
+    for (name, fault), value, outcome in judge_all(pictures, pipeline):
+        yield name, value, fault or outcome
 
 
 def _outcomes(batch: list[tuple[T, bytes]], judged: "Future[list[Outcome]]") -> Iterator[tuple[T, bytes, Outcome]]:

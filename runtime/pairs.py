@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from runtime.decode import Decoder
 from runtime.errors import ConfigError, FrameError, Reason
+from runtime.foreign import as_frame
 from runtime.full_reference import PixelPair, Pixels
 from runtime.pictures import Found, find_pictures, read_bytes
 
@@ -45,11 +46,18 @@ def pair_up(pictures: Sequence[Found], references: Path) -> list[Pair]:
 
 
 def outside(pictures: Iterable[Found], references: Path, searched: Iterable[Path]) -> list[Found]:
-    """The pictures but for those in the references' folder, where that lies in a folder that is searched."""
+    """The pictures but for those in the references' folder, where that lies in a folder that is searched.
+
+    Raises:
+        ConfigError: there are no others.
+    """
     own = references.resolve()
     if not any(folder.is_dir() and folder.resolve() in own.parents for folder in searched):
         return list(pictures)
-    return [found for found in pictures if not found.path.resolve().is_relative_to(own)]
+    others = [found for found in pictures if not found.path.resolve().is_relative_to(own)]
+    if not others:
+        raise ConfigError(f"--reference {references}: all pictures found are references: there is none to judge")
+    return others
 
 
 def _stem(found: Found) -> str:
@@ -60,7 +68,8 @@ def _candidates(stem: str, exact: dict[str, list[Path]], folded: dict[str, list[
     if stem in exact:
         return exact[stem]
     name = stem.casefold()
-    for end in range(len(name), 0, -1):
+    begins = name.rfind("/") + 1  # folders are the same, whatever their names begin with
+    for end in range(len(name), begins, -1):
         if (end == len(name) or name[end] in SEPARATORS) and name[:end] in folded:
             return folded[name[:end]]
     return []
@@ -85,6 +94,7 @@ class PairReader:
 
     def __init__(self, max_pixels: int, references: Path) -> None:
         self._references = references
+        self._max_pixels = max_pixels
         self._frames, self._pristine = Decoder(max_pixels), Decoder(max_pixels)
         self._last: tuple[Path, Pixels | FrameError] | None = None
 
@@ -105,7 +115,7 @@ class PairReader:
                 f"of {' '.join(SEPARATORS)} follows",
             )
         try:
-            frame = self._frames.decode(value).pixels
+            frame = self._frames.decode(as_frame(value, self._max_pixels)).pixels
         except FrameError as error:
             return error
         reference = self._reference(pair.reference)
@@ -119,6 +129,6 @@ class PairReader:
     def _decoded(self, path: Path) -> Pixels | FrameError:
         value = read_bytes(path)
         try:
-            return self._pristine.decode(value).pixels
+            return self._pristine.decode(as_frame(value, self._max_pixels)).pixels
         except FrameError as error:
             return FrameError(Reason.BAD_REFERENCE, f"{path}: {error}")

@@ -80,6 +80,10 @@ def progressive_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
     return cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), flags)[1].tobytes()
 
 
+def bmp(pixels: Pixels) -> bytes:
+    return cv2.imencode(".bmp", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
 def grey_jpeg(grey: NDArray[np.uint8], quality: int = 95) -> bytes:
     return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(grey[..., None]), quality, "GRAY"))
 

@@ -36,7 +36,7 @@ from tests.command import run, start
 from tests.cover_engine import make_cover_engine, painted
 from tests.engines import make_engine
 from tests.film import write_film
-from tests.pictures import jpeg, png, with_exif
+from tests.pictures import bmp, jpeg, png, with_exif
 
 Assess = Callable[..., int]
 SQUARE = Input(name="frames", height=100, width=100, resize=Resize(fit="pad"))
@@ -90,6 +90,27 @@ def test_one_document_a_picture_and_nothing_else(engines: Path, photos: Path) ->
     assert lines["b.png"]["cover"]["box"] == pytest.approx([800 / 1280, 240 / 720, 1056 / 1280, 480 / 720], abs=1 / 90)
     assert lines["b.png"]["cover"]["object_proportion"] == pytest.approx(256 * 240 / (1280 * 720), abs=0.003)
     assert lines["c.jpg"]["cover"]["box"] is None
+
+
+def test_bitmaps_are_judged_too(engines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files are not frames of a camera: a BMP is judged as the PNG of its pixels, and covers are cut from it."""
+    seen = painted(640, 360, (64, 120, 192, 240), BLUE)
+    for name, value in (("a.bmp", bmp(seen)), ("b.png", png(seen)), ("c.bmp", bmp(seen)[:-9])):
+        (tmp_path / name).write_bytes(value)
+    engine = ["--engine", str(engines / "cover.onnx")]
+
+    assert assess.main([*engine, "--json", str(tmp_path)]) == 0
+    one, other, torn = documents(capsys.readouterr().out)
+    assert one["cover"] == other["cover"]
+    assert (one["frame"]["width"], one["frame"]["height"]) == (640, 360)
+    assert torn["reason"] == "truncated"
+    assert assess.main([*engine, "--json", "--max-pixels", "1000", str(tmp_path / "a.bmp")]) == 0
+    assert documents(capsys.readouterr().out)[0]["reason"] == "too-large"
+
+    covers = ["--covers", "1", "--output", str(tmp_path / "covers")]
+    assert assess.main([*engine, *covers, str(tmp_path / "a.bmp"), str(tmp_path / "c.bmp")]) == 0
+    assert (tmp_path / "covers" / "01-a.jpg").exists()
+    assert "c.bmp: truncated: the BMP ends after" in capsys.readouterr().err
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault(engines: Path, photos: Path) -> None:

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from runtime import assess
 from runtime.assess_videos import worst_mean
+from runtime.contact_sheet import TILE_HEIGHT, TILE_WIDTH
 from runtime.decision import load_schema
 from runtime.opencv import cv2
+from runtime.sheet import GAP, MARGIN, title_band
 from tests.command import run
 from tests.cover_engine import make_cover_engine
 from tests.engines import brightness, make_engine
 from tests.film import write_film
 from tests.full_reference_engine import TILE, make_comparing_engine, tile_score
-from tests.pictures import jpeg, noise, png, scene, with_exif
+from tests.pictures import bmp, jpeg, noise, png, scene, with_exif
 
 WIDTH, HEIGHT = 4 * TILE, 3 * TILE
 """So that every pixel is in one tile, and a picture's score is its mean difference's."""
@@ -165,6 +167,37 @@ def test_one_reference_for_all(engines: Path, photos: Path, capsys: pytest.Captu
     assert (one["frame"]["width"], one["frame"]["height"]) == (HEIGHT, WIDTH)
 
 
+@pytest.mark.parametrize("beside", [[], ["utility"]])
+def test_bitmaps(engines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], beside: list[str]) -> None:
+    """As sets of judged pictures have them: judged like PNGs of the same pixels, and shown; a torn one is told of."""
+    lake = scene(WIDTH, HEIGHT, 1)
+    (tmp_path / "references").mkdir()
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "references" / "I01.BMP").write_bytes(bmp(lake))
+    (tmp_path / "pictures" / "i01_01_1.bmp").write_bytes(bmp(lake // 2))
+    (tmp_path / "pictures" / "i01_01_2.png").write_bytes(png(lake // 2))
+    (tmp_path / "pictures" / "i01_01_3.bmp").write_bytes(bmp(lake)[:-40])
+    sheet = tmp_path / "sheet.png"
+    flags = [part for name in beside for part in ("--engine", engines / f"{name}.onnx")]
+    found = judged(engines / "fr.onnx", tmp_path, capsys, "--contact-sheet", sheet, *flags)
+
+    assert found["i01_01_3.bmp"]["reason"] == "truncated"
+    bitmap, other = found["i01_01_1.bmp"], found["i01_01_2.png"]
+    assert bitmap["quality"] == other["quality"]
+    assert bitmap["quality"]["full_reference"] == pytest.approx(tile_score(lake // 2, lake), abs=1e-5)
+    assert bitmap.get("utility") == other.get("utility")
+    drawn = cv2.imread(str(sheet))
+    assert drawn is not None
+    first, second = (drawn[:, left : left + TILE_WIDTH] for left in (MARGIN, MARGIN + TILE_WIDTH + GAP))
+    below = slice(title_height() + 60, title_height() + 60 + TILE_HEIGHT)
+    np.testing.assert_array_equal(first[below], second[below])
+    assert first[below].std() > 10
+
+
+def title_height() -> int:
+    return len(title_band("", "", 1000))
+
+
 def test_references_below_the_pictures_are_told_of(
     engines: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -211,6 +244,11 @@ def test_the_table_and_the_sheet(engines: Path, photos: Path, tmp_path: Path) ->
         ),
         (["--reference", "film.mp4", "a.mp4", "b.mp4"], "held against it, not a.mp4, b.mp4"),
         (["--reference", "film.mp4", "--masks", "m", "a.mp4"], "--masks m: of pictures"),
+        (["--reference", ".", "--aspect", "1:1", "a.png"], "the aspect 1:1 of covers: no engine given has a head"),
+        (
+            ["--reference", "film.mp4", "--plot", "x.png", "--contact-sheet", "./x.png", "a.mp4"],
+            "--contact-sheet x.png: the plot would replace it",
+        ),
         (["--reference", ".", "--min-full-reference", "6", "a.png"], "a number from 1 to 5 is due"),
     ],
 )

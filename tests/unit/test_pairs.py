@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from runtime.errors import ConfigError, FrameError, Reason
 from runtime.pairs import SEPARATORS, PairReader, outside, pair_up
 from runtime.pictures import Found, find_pictures
-from tests.pictures import jpeg, noise, png
+from tests.pictures import bmp, jpeg, noise, png
 
 
 def folder(root: Path, *names: str) -> Path:
@@ -52,6 +52,8 @@ def paired(references: Path, *names: str) -> dict[str, str | None]:
         ("trees.jpg", None),  # no separator
         ("park/house.jpg", None),
         ("lake/tree.jpg", None),  # in another folder
+        ("tree_2/lake.jpg", None),  # what begins like a reference is the folder's name
+        ("park/.jpg", None),
         ("tre.jpg", None),
     ],
 )
@@ -112,6 +114,9 @@ def test_references_below_the_pictures_are_not_judged(tmp_path: Path) -> None:
 
     assert [each.name.as_posix() for each in outside(pictures, tmp_path / "references", [tmp_path])] == ["a.jpg"]
     assert outside(pictures, tmp_path, [tmp_path]) == pictures
+    (tmp_path / "a.jpg").unlink()
+    with pytest.raises(ConfigError, match=r"--reference .*references: all pictures found are references"):
+        outside(find_pictures([tmp_path]).found, tmp_path / "references", [tmp_path])
 
 
 def test_pairs_are_read_whole(tmp_path: Path) -> None:
@@ -128,6 +133,20 @@ def test_pairs_are_read_whole(tmp_path: Path) -> None:
         np.testing.assert_array_equal(seen.reference, reference)
 
 
+def test_pairs_of_bitmaps(tmp_path: Path) -> None:
+    """Sets of judged pictures have them: the picture, its reference, or both."""
+    picture, reference = noise(40, 30, 1), noise(40, 30, 3)
+    (tmp_path / "I01.BMP").write_bytes(bmp(reference))
+    pairs = pair_up(found("i01_08_3.bmp", "i01_08_4.png"), tmp_path)
+    reader = PairReader(40 * 30, tmp_path)
+
+    for pair, value in zip(pairs, (bmp(picture), png(picture)), strict=True):
+        seen = reader.read(pair, value)
+        assert not isinstance(seen, FrameError)
+        np.testing.assert_array_equal(seen.frame, picture)
+        np.testing.assert_array_equal(seen.reference, reference)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "reference", "reason", "text"),
     [
@@ -136,6 +155,8 @@ def test_pairs_are_read_whole(tmp_path: Path) -> None:
         ("a.jpg", b"", jpeg(noise(8, 8)), Reason.EMPTY, "^empty"),
         ("a.jpg", jpeg(noise(8, 8)), b"none", Reason.BAD_REFERENCE, r"a\.png: undecodable"),
         ("a.jpg", jpeg(noise(8, 8)), png(noise(200, 200)), Reason.BAD_REFERENCE, r"a\.png: too-large"),
+        ("a.jpg", jpeg(noise(8, 8)), bmp(noise(200, 200)), Reason.BAD_REFERENCE, r"a\.png: too-large"),
+        ("a.bmp", bmp(noise(8, 8))[:-9], jpeg(noise(8, 8)), Reason.TRUNCATED, "^truncated: the BMP ends after"),
     ],
 )
 def test_why_a_pair_cannot_be_compared(

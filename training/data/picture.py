@@ -1,20 +1,19 @@
 """Pictures on disk, read as the gateway would read them."""
 
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 
 from runtime.decode import Decoder, Pixels
 from runtime.errors import ConfigError, FrameError, Reason
+from runtime.foreign import decode_foreign, is_foreign
 from runtime.header import read_header
 from runtime.opencv import cv2
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 """Lower-case endings of files that count as pictures; what is inside decides how they are read."""
 
-_FOREIGN = re.compile(rb"RIFF.{4}WEBP|BM.{4}\0\0\0\0", re.DOTALL)
 _HEADER_BYTES = 65_536
 """Holds nearly every header; a larger one (a big colour profile) costs a second read."""
 
@@ -60,11 +59,10 @@ def read_picture(path: Path, *, side: int | None = None) -> Pixels:
 def decode_picture(content: bytes, path: Path, *, side: int | None = None) -> Pixels:
     """``read_picture`` for bytes that were read already; ``path`` is what errors name."""
     try:
-        pixels = _DECODER.decode(content).pixels.copy()  # out of the decoder's scratch
+        # The copy is out of the decoder's scratch.
+        pixels = decode_foreign(content) if is_foreign(content) else _DECODER.decode(content).pixels.copy()
     except FrameError as error:
-        if error.reason is not Reason.UNSUPPORTED or not _FOREIGN.match(content):
-            raise _error(path, error) from error
-        pixels = _foreign(content, path)
+        raise _error(path, error) from error
     return pixels if side is None else shrink(pixels, side)
 
 
@@ -87,7 +85,7 @@ def picture_size(path: Path) -> tuple[int, int]:
         PictureError: as ``read_picture``, as far as the header tells.
     """
     content = _content(path, _HEADER_BYTES)
-    if _FOREIGN.match(content):
+    if is_foreign(content):
         height, width = read_picture(path).shape[:2]
         return height, width
     try:
@@ -115,21 +113,6 @@ def _content(path: Path, size: int = -1) -> bytes:
             return file.read(size)
     except OSError as error:
         raise PictureError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _foreign(content: bytes, path: Path) -> Pixels:
-    """A WebP or BMP. RIFF and BMP say how long they are: OpenCV would fill up what a short one lacks."""
-    at = 4 if content.startswith(b"RIFF") else 2
-    claimed = int.from_bytes(content[at : at + 4], "little") + (8 if at == 4 else 0)
-    if len(content) < claimed:
-        raise PictureError(f"{path} is cut short: {len(content)} of {claimed} bytes. Replace it, or take it out")
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error as error:
-        raise PictureError(f"{path} cannot be decoded: {error.err}") from error
-    if pixels is None:
-        raise PictureError(f"{path} cannot be decoded: it is corrupt. Replace it, or take it out")
-    return np.ascontiguousarray(pixels, np.uint8)
 
 
 def _error(path: Path, error: FrameError) -> PictureError:
