@@ -110,6 +110,23 @@ def test_batches_are_full_and_no_larger(engine: OnnxEngine) -> None:
     assert set(watched.batches[:-1]) == {8}
 
 
+def test_faults_do_not_pile_up(engine: OnnxEngine) -> None:
+    """Behind a picture whose tiles wait for a full batch: each fault holds its picture's bytes, and there is no end."""
+    taken = 0
+
+    def items() -> Iterator[tuple[int, PixelPair | FrameError]]:
+        nonlocal taken
+        for taken in range(1000):
+            yield taken, FrameError(Reason.UNMATCHED, "none") if taken else pair(20, 20)
+
+    outcomes = Comparer(engine, 8).compare(items())
+    first = next(outcomes)
+
+    assert taken <= 8
+    assert score(first[1]) == pytest.approx(score_of(pair(20, 20)), abs=1e-5)
+    assert [name for name, _ in outcomes] == list(range(1, 1000))
+
+
 def test_pixels_may_be_overwritten_by_the_next(engine: OnnxEngine) -> None:
     """As a decoder's scratch is: tiles that wait for a full batch are copies."""
     pairs = [pair(24, 24, seed) for seed in range(5)]
