@@ -21,7 +21,7 @@ from runtime.tiles import tile_corners
 MAX_PIXELS = 100_000_000
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 TILES = 4
-"""Of each copy that an engine of tiles is shown: serving takes the mean over all, so no picture differs by more."""
+"""Of each copy that an engine of tiles is shown: serving pools all, and no picture differs by more than its tiles."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,7 +74,7 @@ class Saliency:
 
 @dataclass(frozen=True, slots=True)
 class FullReference:
-    """Mean opinion score on 1..5 of a picture held against its reference; of one tile, or the mean over all."""
+    """Mean opinion score on 1..5 of a picture held against its reference; of one tile, or of all together."""
 
     score: float
 

@@ -82,7 +82,7 @@ class Input(_Part):
     """Which picture it shows: the one that is judged, or the pristine one that it is held against."""
     tiles: bool = False
     """The input shows tiles of ``height`` x ``width`` pixels at the picture's own resolution, which together cover it
-    (``runtime.tiles``). Each is one sample of the batch; the picture's score is the mean over its tiles."""
+    (``runtime.tiles``). Each is one sample of the batch; the head's ``pooling`` makes the picture's score of them."""
     mean: Channels | None = None
     """Per channel, in the order of ``color``, on the scale 0..255: value = (pixel - mean) / std."""
     std: Channels | None = None

@@ -14,6 +14,7 @@ from runtime.engine import Arrays
 from runtime.engine_onnx import OnnxEngine
 from runtime.errors import ConfigError, EngineError, FrameError, Reason
 from runtime.full_reference import Compared, Comparer, PixelPair
+from runtime.manifest import QualityFrHead
 from runtime.pipeline import open_pipeline
 from runtime.tiles import tile_corners
 from tests.engines import make_engine
@@ -86,6 +87,24 @@ def test_a_score_is_the_mean_over_the_tiles(engine: OnnxEngine, width: int, heig
     assert isinstance(outcome, Compared)
     assert (outcome.width, outcome.height) == (width, height)
     assert score(outcome) == pytest.approx(score_of(pixels), abs=1e-5)
+
+
+@pytest.mark.parametrize("pooling", [1.0, 2.0, 8.0])
+def test_a_heads_pooling_lets_the_worst_tiles_count_more(
+    tmp_path: Path, workers: ThreadPoolExecutor, pooling: float
+) -> None:
+    """What tiles lack of 5, to that power, is averaged; equal tiles have the picture's score, whatever the power."""
+    heads = (QualityFrHead(output="quality_fr", pooling=pooling),)
+    path = make_comparing_engine(tmp_path / "fr.onnx", manifest=comparing(heads=heads))
+    engine = OnnxEngine(path, workers=workers, threads=2)
+    grey = np.full((TILE, 2 * TILE, 3), 128, np.uint8)
+    half, all_of_it = grey.copy(), grey - 100
+    half[:, TILE:] -= 100
+    items = enumerate(PixelPair(frame, grey) for frame in (half, all_of_it, grey))
+
+    found = [score(outcome) for _, outcome in Comparer(engine, 4).compare(items)]
+    lack = 4 * 100 / 255
+    assert found == pytest.approx([5 - (lack**pooling / 2) ** (1 / pooling), 5 - lack, 5.0], abs=1e-5)
 
 
 @pytest.mark.parametrize("max_batch", [1, 3, 4, 16, 64])
