@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Column, Table
 
@@ -192,7 +193,7 @@ def _notice(videos: tuple[Video, Video], pair: VideoPair, terminal: Console) -> 
 def _table(wish: VideoWish, summary: _Summary) -> Table:
     scores = [score for _, score in summary.points]
     time_s, least = min(summary.points, key=lambda point: point[1])
-    table = Table("", Column(justify="right"), title=printable(Path(wish.video.name)), show_header=False)
+    table = Table("", Column(justify="right"), title=escape(printable(Path(wish.video.name))), show_header=False)
     table.add_row("frames", f"{len(scores)}")
     table.add_row("mean", f"{np.mean(scores):.3f}")
     table.add_row(f"mean of the worst {WORST:.0%}", f"{worst_mean(scores):.3f}")

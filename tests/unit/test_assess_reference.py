@@ -379,6 +379,15 @@ def test_the_summary_of_a_video(engines: Path, films: Path) -> None:
     assert sorted(path.name for path in (films / "sheets").iterdir()) == ["sent-quality.png", "sheet.png"]
 
 
+def test_a_videos_name_is_no_markup(engines: Path, films: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is printed as it is, also where a part of it looks like a colour."""
+    video = (films / "short.avi").rename(films / "[red]sent.avi")
+    flags = ["--reference", films / "original.avi", "--plot", films / "plot.png"]
+
+    assert assess.main([str(each) for each in ("--engine", engines / "fr.onnx", *flags, video)]) == 0
+    assert "[red]sent.avi" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("video", "reference", "text"),
     [
