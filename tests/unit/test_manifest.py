@@ -294,6 +294,13 @@ def test_what_compares_has_a_picture_and_its_reference(
         comparing(inputs=inputs, heads=heads or (QualityFrHead(output="quality_fr"),))
 
 
+@pytest.mark.parametrize("pooling", [0.5, 9, float("nan")])
+def test_pooling_lies_between_the_mean_and_nearly_the_worst(pooling: float) -> None:
+    """Below 1 the best tiles would count most; far above, one tile is nearly all."""
+    with pytest.raises(ValidationError, match="pooling"):
+        QualityFrHead(output="f", pooling=pooling)
+
+
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
