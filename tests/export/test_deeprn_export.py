@@ -73,7 +73,7 @@ def test_every_answer_is_exported(answer: Answer) -> None:
 
     features = torch.randn(64, 6) * 10
     program = torch.onnx.export(
-        Served(), (features,), dynamo=True, dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False
+        Served().eval(), (features,), dynamo=True, dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False
     )
     model = program.model_proto.SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])

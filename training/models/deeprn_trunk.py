@@ -58,8 +58,8 @@ class DeepRNTrunk(nn.Module):  # type: ignore[misc] # torch is untyped where onl
         if not self.continues:
             return pixels
         height, width = pixels.shape[2:]
-        # Written so that an exporter sees that the sum with the side is a multiple.
-        below, right = (-(-side // STRIDE) * STRIDE - side for side in (height, width))
+        # Written so that an exporter sees that the sum with the side is a multiple, and not below 0.
+        below, right = ((side + STRIDE - 1) // STRIDE * STRIDE - side for side in (height, width))
         return functional.pad(pixels, (0, right, 0, below), mode="replicate")
 
     def train(self, mode: bool = True) -> "DeepRNTrunk":
