@@ -13,7 +13,8 @@ from torch import nn
 
 from runtime.errors import ConfigError
 from runtime.faults import faults_of
-from runtime.manifest import Head, Input, Provenance, check_inputs_and_heads
+from runtime.inputs_and_heads import check_inputs_and_heads
+from runtime.manifest import Head, Input, Provenance
 from training.files import write_whole
 from training.models import ARCHITECTURES
 
