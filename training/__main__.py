@@ -1,11 +1,11 @@
-"""``python -m training``: build data sets, label pictures, train networks, evaluate them."""
+"""``python -m training``: build data sets, label pictures, train networks, calibrate and evaluate them."""
 
 import os
 import sys
 
 from training.program import parse, run
 
-COMMANDS = ("build", "label", "train", "evaluate")
+COMMANDS = ("build", "label", "train", "calibrate", "evaluate")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,52 @@
+"""``calibrate``: the last layer of a trained network, fitted to pictures as the gateway shows them."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+
+from runtime.errors import ConfigError
+from training.commands.arguments import Commands, natural, positive
+from training.commands.progress import progress_bar
+
+
+def add(commands: Commands) -> None:
+    tasks = commands.add_parser("calibrate", help="fit a network's last layer (extra `train`)").add_subparsers(
+        required=True, metavar="TASK"
+    )
+    parser = tasks.add_parser("quality", help="a checkpoint of `train quality`")
+    parser.add_argument("stem", type=Path, metavar="STEM", help="of the checkpoint")
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="a set that it learned from")
+    parser.add_argument("--count", type=positive, default=3000, help="pictures of its training side (%(default)s)")
+    parser.add_argument("--seed", type=natural, default=0, help="of the choice (%(default)s)")
+    parser.add_argument("--output", type=Path, required=True, metavar="STEM", help="of the new checkpoint")
+    parser.set_defaults(command=run, remedy="pip install 'framegate[train]'")
+
+
+def run(options: argparse.Namespace) -> None:
+    from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from training.quality.calibrating import calibrate, drawn
+    from training.quality.held_out import learned
+    from training.quality.readers import read_rated
+
+    checkpoint = load_checkpoint(options.stem)
+    what = checkpoint.description
+    if what.architecture != "quality-light":
+        raise ConfigError(f"{options.stem}: a checkpoint of {what.architecture}; quality-light can be calibrated")
+    rated = drawn(learned(read_rated(options.data)), options.count, options.seed)
+    with progress_bar(Console(stderr=True)) as progress:
+        bar = progress.add_task("judging", total=len(rated))
+        before, after = calibrate(checkpoint.network, what.inputs, rated, watch=lambda: progress.advance(bar))
+    words = ["python", "-m", "training", "calibrate", "quality", options.stem.name, "--data", options.data.name]
+    words += ["--count", str(options.count), "--seed", str(options.seed), "--output", options.output.name]
+    provenance = what.provenance.model_copy(
+        update={
+            "data": f"{what.provenance.data}; last layer calibrated on {len(rated)} pictures of {rated.name}",
+            "metrics": {},  # of the network before
+            "command": f"{what.provenance.command} && {shlex.join(words)}",
+        }
+    )
+    save_checkpoint(options.output, Checkpoint(what.model_copy(update={"provenance": provenance}), checkpoint.network))
+    print(f"distance of the shares on {len(rated)} pictures: {before:.4f}, now {after:.4f}")
+    print(f"{options.output}.safetensors, .json: the calibrated network")
