@@ -1,6 +1,7 @@
 """The served no-reference network: what it is shown, that it learns, and that its scores are a picture's own."""
 
 import csv
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from training.damage.apply import damaged  # noqa: E402
 from training.damage.damage import Damage  # noqa: E402
 from training.models.efficientnet_lite import efficientnet_lite0, load_imagenet  # noqa: E402
 from training.models.quality_light import OUTPUT, STAGES, load_imagenet_trunks, quality_light  # noqa: E402
+from training.quality.calibrating import calibrate  # noqa: E402
 from training.quality.light_training import GRID, light_inputs  # noqa: E402
 from training.quality.proxy_set import HEADER, RATINGS, ProxyHeader, ProxyRow, ratings_bytes, read_proxy  # noqa: E402
 from training.quality.rated import Rated, RatedSet  # noqa: E402
@@ -98,9 +100,7 @@ def test_shares_are_shares_and_a_pictures_own() -> None:
     load_imagenet_trunks(network)
     preprocessors = [Preprocessor(spec) for spec in light_inputs()]
     seen = [shown(pictures.scene(300 + 40 * seed, 200, seed), preprocessors) for seed in range(5)]
-    pixels, patches = (
-        torch.from_numpy(np.stack(each)).movedim(-1, -3).float() for each in zip(*seen, strict=True)
-    )
+    pixels, patches = (torch.from_numpy(np.stack(each)).movedim(-1, -3).float() for each in zip(*seen, strict=True))
     with torch.inference_mode():
         together = network(pixels, patches)[OUTPUT].numpy()
         back = network(pixels.flip(0), patches.flip(0))[OUTPUT].numpy()[::-1]
@@ -209,3 +209,25 @@ def test_nothing_to_learn_from_is_refused() -> None:
     """A set without pictures."""
     with pytest.raises(ConfigError, match="empty: there is no picture to learn from"):
         Pairs([(RatedSet("empty", (), (1, 5)), [])], light_inputs(), 0.6, 0)
+
+
+def test_a_calibration_brings_the_shares_nearer_and_keeps_the_network(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last layer alone changes; what it was fitted to is told; of too few pictures nothing is fitted."""
+    torch.manual_seed(0)
+    network = quality_light()
+    load_imagenet_trunks(network)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    teachers = read_proxy(folder).where(lambda one: one.split == "train")
+    many = dataclasses.replace(teachers, pictures=teachers.pictures * 20)
+    wrong, right = calibrate(network, light_inputs(), many)
+    assert right < 0.7 * wrong
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"head.6.weight", "head.6.bias"}
+    words = ["train", "quality", "--data", str(folder), "--threads", "1", "--steps", "1", "--validate", "6"]
+    assert main([*words, "--set", "batch_size=4", "--output", str(tmp_path)]) == 0
+    capsys.readouterr()
+    again = ["calibrate", "quality", str(tmp_path / "quality"), "--data", str(folder), "--output", str(tmp_path / "c")]
+    assert main(again) == 2
+    assert "blurs: 12 pictures are too few to calibrate on; 200 are due" in capsys.readouterr().err
