@@ -1,8 +1,8 @@
 """The last layer of a trained no-reference network, fitted to whole pictures as the gateway shows them.
 
 In training a network sees pairs of pictures, a fifth of them undistorted, with four patches each; later it sees them
-as they come, with nine patches. So its shares are a little off. Five by five numbers and five more, between its last layer and
-the softmax, put that right, and become part of that layer.
+as they come, with nine patches. So its shares are a little off. Five by five numbers and five more, between its last
+layer and the softmax, put that right, and become part of that layer.
 """
 
 import dataclasses
