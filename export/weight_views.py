@@ -29,8 +29,9 @@ def fold_views(model: ModelProto) -> None:
         touched.update(node.input)
         folded[node.output[0]] = node.input[0]
         weights[node.output[0]] = numpy_helper.from_array(seen, node.output[0])
-    used = {name for node in kept for name in node.input} | {output.name for output in graph.output}
-    names = _own_names(folded, used)
+    outputs = {output.name for output in graph.output}
+    used = {name for node in kept for name in node.input} | outputs
+    names = _own_names({view: of for view, of in folded.items() if view not in outputs}, used)
     for node in kept:
         for i, name in enumerate(node.input):
             node.input[i] = names.get(name, name)
@@ -46,7 +47,7 @@ def _own_names(folded: Mapping[str, str], used: set[str]) -> dict[str, str]:
     """By a view's output that is used: its weight's name, where nothing else uses that.
 
     Args:
-        folded: by a view's output, what it is of.
+        folded: by a view's output, what it is of; but for the graph's outputs, whose names are promised.
         used: by the nodes that are left.
     """
     origins = {}

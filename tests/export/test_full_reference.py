@@ -156,11 +156,16 @@ def test_folding_leaves_the_answers_as_they_are(checkpoint: Checkpoint) -> None:
     again.graph.node.insert(0, onnx.helper.make_node("Reshape", ["mix.weight", "flat"], ["flattened"]))
     again.graph.node.append(onnx.helper.make_node("ReduceSum", ["flattened"], ["sum"], keepdims=0))
     again.graph.output.append(onnx.helper.make_tensor_value_info("sum", onnx.TensorProto.FLOAT, []))
+    again.graph.initializer.append(onnx.numpy_helper.from_array(np.arange(6, dtype=np.float32), "told weight"))
+    again.graph.initializer.append(onnx.numpy_helper.from_array(np.array([2, 3], np.int64), "two by three"))
+    again.graph.node.insert(0, onnx.helper.make_node("Reshape", ["told weight", "two by three"], ["told"]))
+    again.graph.output.append(onnx.helper.make_tensor_value_info("told", onnx.TensorProto.FLOAT, [2, 3]))
     fold_views(again)
     tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in again.graph.initializer}
     np.testing.assert_array_equal(tensors["flattened"], onnx.numpy_helper.to_array(weight).ravel())
     assert tensors["mix.weight"].shape == (48, 216, 1, 1)
     assert "flat" not in tensors
+    assert tensors["told"].shape == (2, 3)
     onnx.checker.check_model(again, full_check=True)
 
 
