@@ -131,7 +131,7 @@ def test_a_map_of_no_certain_size_is_refused(stem: Path, capsys: pytest.CaptureF
 def test_a_network_that_sees_patches_alone_has_no_size_to_choose(checkpoint: Checkpoint) -> None:
     """The patches' size is not the picture's."""
     alone = checkpoint.description.model_copy(update={"inputs": (PATCHES,), "heads": COVER[:1]})
-    with pytest.raises(ConfigError, match="--size 96x96: cover sees patches alone"):
+    with pytest.raises(ConfigError, match="--size 96x96: cover sees patches or tiles alone"):
         make_engine(Checkpoint(alone, checkpoint.network), size=(96, 96))
 
 
