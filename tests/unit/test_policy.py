@@ -1,6 +1,7 @@
 """Keep or drop: thresholds, whose they are, and what lies on the edge."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -68,8 +69,9 @@ def test_a_threshold_for_no_head_is_refused(utility: float | None, mos: float | 
 def test_a_threshold_is_of_its_scores_range(flag: str, value: float) -> None:
     """One outside of it would drop every frame, or none: refused, whoever asks; ``serve`` has the same bounds."""
     manifests = [*BOTH, cover_manifest()]
+    asked: dict[str, Any] = {flag: value}
     with pytest.raises(ConfigError, match=f"--{flag.replace('_', '-')} {value}: a number from . to 1?. is due"):
-        policy_for(manifests, **{flag: value})
+        policy_for(manifests, **asked)
 
     with pytest.raises(ConfigError, match=flag):
         load_settings(["--engine", "any.onnx", f"--{flag.replace('_', '-')}={value}"])
@@ -112,7 +114,7 @@ def test_clarity_has_the_engines_threshold_if_it_has_one() -> None:
         (cover_manifest(kinds=("saliency",)), {"min_cover": 0.5}, r"--min-cover 0.5: .*'clarity'.*\['saliency'\]"),
     ],
 )
-def test_a_cover_threshold_needs_its_heads(manifest: Manifest, flags: dict[str, float], text: str) -> None:
+def test_a_cover_threshold_needs_its_heads(manifest: Manifest, flags: dict[str, Any], text: str) -> None:
     """A cover's score is of two heads: without one of them nothing would ever be dropped by it."""
     with pytest.raises(ConfigError, match=text):
         policy_for([manifest], **flags)

@@ -88,11 +88,12 @@ class FeaturePyramid(nn.Module):  # type: ignore[misc] # as above
 
     def _joined(self, level: int, maps: Sequence[Tensor]) -> Tensor:
         """The moved means of a level's sum: (batch, width * 9, 4, 4), as the smoothing's weights lie."""
-        total: Tensor | float = 0.0
+        parts = []
         for place in range(level, len(maps)):
             weights = self.get_buffer(_name(place, level))
             means = weights.T @ (maps[place] @ weights)  # (batch, channels, 12, 12)
-            total = total + self.laterals[place](means)
+            parts.append(self.laterals[place](means))
+        total: Tensor = sum(parts[1:], start=parts[0])
         # Rows and columns are (move, part) each: (batch, width, move, part, move, part).
         apart = total.unflatten(3, (3, SUMMARY)).unflatten(2, (3, SUMMARY))
         found: Tensor = apart.permute(0, 1, 2, 4, 3, 5).flatten(1, 3)
