@@ -35,8 +35,8 @@ def jpeg2000(pixels: Pixels, ratio: float) -> Pixels:
 def jpeg2000_errors(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
     """``share`` of the blocks of wavelet coefficients wrong, as after bit errors: blurred and ringing spots.
 
-    Decoders conceal or give up, each in its own way; so the errors are made in a wavelet transform of our own (Haar),
-    in the luminance, each block's coefficients lost or of random signs.
+    Decoders conceal or give up, each in its own way; so the errors are made in a wavelet transform of our own (Haar):
+    a wrong block's coefficients are lost, or doubled with random signs. Colour has a third as many as the luminance.
     """
     planes = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb).astype(np.float32)
     for channel, own_share in enumerate((share, share / 3, share / 3)):
