@@ -150,12 +150,13 @@ def test_a_cover_engine_beside_the_utility_engine(route: Routes, engine: Path, t
 
 
 def test_the_shipped_engines_beside_each_other(route: Routes) -> None:
-    """Utility and cover, as the README serves them: every photograph gets both, and the order of each camera stays."""
+    """Utility, cover and quality: every photograph gets all of them, and the order of each camera stays."""
     here = route(partitions=2)
     photos = sorted((ROOT / "demo" / "photos").glob("*.jpg"))
     here.publish([(f"cam-{number % 3}".encode(), path.read_bytes()) for number, path in enumerate(photos)])
-    flags = ("--engine", str(ROOT / "models/utility.onnx"), "--engine", str(ROOT / "models/cover.onnx"))
-    here.drain("at-least-once", *flags)
+    names = ("utility", "cover", "quality")
+    flags = [word for name in names for word in ("--engine", str(ROOT / "models" / f"{name}.onnx"))]
+    here.drain("at-least-once", *flags, "--min-satisfied", "0.5@2")
 
     account = here.audit()
     account.require_complete()
@@ -167,6 +168,9 @@ def test_the_shipped_engines_beside_each_other(route: Routes) -> None:
         assert decision["utility"]["score"] > 0.3
         assert 1 <= decision["cover"]["clarity"] <= 10
         assert {"score", "object_proportion", "crop"} <= decision["cover"].keys()
+        assert decision["quality"]["mos"] > 2.5
+        assert decision["quality"]["satisfied"]["share"] > 0.5
+        assert sum(decision["quality"]["distribution"]) == pytest.approx(1, abs=0.01)
 
 
 def test_metrics_count_every_frame_once(route: Routes) -> None:
