@@ -66,7 +66,7 @@ LADDERS: dict[str, Ladder] = {
 TID2013 has 33, 30, 27, 24 and 21 dB for most kinds, and others for some. Additive noise, impulses, quantisation and
 brightness meet its levels within half a decibel over any photographs. With other kinds the picture matters: of 14
 photographs the medians are mostly within 2 dB, but blur's are 3 to 5 lower, JPEG 2000's 2.5 lower at the mild levels,
-and those of bit errors in a JPEG up to 5 higher in the middle; photographs of stronger colours have 4 less by saturation.
+and those of bit errors in a JPEG up to 5 higher in the middle. Changes of saturation have 4 less in stronger colours.
 """
 
 
