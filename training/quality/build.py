@@ -81,7 +81,8 @@ class Plan:
     @property
     def digest(self) -> str:
         """Of all that decides the pictures of a photograph."""
-        return hashlib.sha256(repr((self.size, self.cuts, self.draws, self.seed, LADDERS)).encode()).hexdigest()[:16]
+        decisive = (self.size, self.cuts, self.draws, self.test_share, self.seed, LADDERS)
+        return hashlib.sha256(repr(decisive).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
