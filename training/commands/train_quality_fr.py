@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from training.quality.rated import RatedSet
     from training.trainer import Plan
 
-VARIANTS = ("proposed", "concat", "residual_only", "distorted_only", "colour")
+VARIANTS = ("proposed", "concat", "residual_only", "distorted_only", "similarity")
 PYRAMIDS = ("psp", "he")
 GIB = 2**30
 
@@ -29,7 +29,7 @@ def add(tasks: Commands) -> None:
         "--variant",
         choices=VARIANTS,
         default=VARIANTS[0],
-        help="the paper's, of its Table II, or of colour (%(default)s)",
+        help="the paper's, of its Table II, or one that also sees gradients and chroma (%(default)s)",
     )
     parser.add_argument(
         "--pyramid", choices=PYRAMIDS, default=PYRAMIDS[0], help="how the pooling of Fig. 3 is read (%(default)s)"

@@ -9,8 +9,8 @@ variants. What the paper leaves open is settled so:
 - The variants without pyramids read the last maps as 4 x 4 means, too, so that no variant has other features to the
   part of a picture.
 
-Beyond the paper, the variant ``colour``: the proposed network, whose residual is that of colour, and not of luminance
-alone, which a change of saturation leaves as it was.
+Beyond the paper, the variant ``similarity``: the proposed network, whose second stream sees more than the residual of
+luminance (``Similarity``), and whose fully connected layers read the means of that, too.
 """
 
 from collections.abc import Sequence
@@ -22,30 +22,28 @@ from torch.nn import functional
 
 from runtime.errors import ConfigError
 from training.models.pyramid import BINS, SUMMARY, FeaturePyramid, FlatPyramid, PyramidPooling
+from training.models.similarity import PLANES, Similarity, luminance
 
 OUTPUT = "quality_fr"
 TILE_PX = 128
-Variant = Literal["proposed", "concat", "residual_only", "distorted_only", "colour"]
+Variant = Literal["proposed", "concat", "residual_only", "distorted_only", "similarity"]
 Pyramid = Literal["psp", "he"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 PYRAMIDS: tuple[Pyramid, ...] = get_args(Pyramid)
 KERNELS = (8, 8, 16, 16, 32)
 HIDDEN = (2048, 1024)
-LUMINANCE = (0.299, 0.587, 0.114)
-BLUENESS, REDNESS = 0.564, 0.713
-"""Of R, G and B, and of the differences B - Y and R - Y: ITU-R BT.601."""
 WORST, BEST = 1.0, 5.0
 
 
 class Stream(nn.Module):  # type: ignore[misc] # torch is untyped where only serving is installed
-    """One plane (batch, 1, side, side) -> maps of the second, fourth and fifth convolution.
+    """Planes (batch, planes, side, side) -> maps of the second, fourth and fifth convolution.
 
     (batch, 8, side / 2, side / 2), (batch, 16, side / 4, side / 4) and, pooled, (batch, 32, side / 8, side / 8).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, planes: int = 1) -> None:
         super().__init__()
-        widths = zip((1, *KERNELS[:-1]), KERNELS, strict=True)
+        widths = zip((planes, *KERNELS[:-1]), KERNELS, strict=True)
         self.layers = nn.ModuleList(
             nn.Sequential(nn.Conv2d(own, width, 3, padding=1), nn.BatchNorm2d(width)) for own, width in widths
         )
@@ -66,20 +64,22 @@ class FullReference(nn.Module):  # type: ignore[misc] # as above
     (batch,) in [1, 5], 5 the best.
 
     Args:
-        variant: ``proposed``, or one of Table II: both streams without pyramids, or one stream; or ``colour``.
+        variant: ``proposed``, or one of Table II: both streams without pyramids, or one stream; or
+            ``similarity``.
         pyramid: how Fig. 3 is read: ``psp``, means that are enlarged again, so that a feature pyramid can follow;
             ``he``, a flat list of means, which has no place left, so that it is the pyramid, alone.
     """
 
     def __init__(self, variant: Variant = "proposed", pyramid: Pyramid = "psp") -> None:
         super().__init__()
-        self.colour = variant == "colour"
+        self.similarity = Similarity() if variant == "similarity" else None
         self.distorted = Stream() if variant != "residual_only" else None
-        self.residual = Stream() if variant != "distorted_only" else None
+        self.residual = Stream(PLANES if self.similarity else 1) if variant != "distorted_only" else None
         self.summary = _summary(variant, pyramid)
+        features = self.summary.features + (self.similarity.features if self.similarity else 0)
         first, second = HIDDEN
         self.head = nn.Sequential(
-            nn.Linear(self.summary.features, first), nn.ELU(), nn.Linear(first, second), nn.ELU(), nn.Linear(second, 1)
+            nn.Linear(features, first), nn.ELU(), nn.Linear(first, second), nn.ELU(), nn.Linear(second, 1)
         )
         nn.init.constant_(self.head[-1].bias, 0.5)  # the middle of the scale
 
@@ -90,29 +90,24 @@ class FullReference(nn.Module):  # type: ignore[misc] # as above
 
     def raw(self, distorted: Tensor, reference: Tensor) -> Tensor:
         """What is trained: (batch,) float32, about 0 for the worst and 1 for the best; tiles as in ``forward``."""
+        planes = self._unlike(distorted, reference)
         seen = []
         if self.distorted is not None:
             seen.append(self.distorted(luminance(distorted)))
         if self.residual is not None:
-            seen.append(self.residual(_residual(distorted, reference, colour=self.colour)))
-        found: Tensor = self.head(self.summary(seen)).squeeze(1).float()
+            seen.append(self.residual(planes))
+        features = self.summary(seen)
+        if self.similarity is not None:
+            features = torch.cat([features, self.similarity.summary(planes)], dim=1)
+        found: Tensor = self.head(features).squeeze(1).float()
         return found
 
-
-def luminance(pixels: Tensor) -> Tensor:
-    """(batch, 3, height, width) RGB in 0..255 -> (batch, 1, height, width) in [0, 1]."""
-    red, green, blue = (share / 255 for share in LUMINANCE)
-    return red * pixels[:, :1] + green * pixels[:, 1:2] + blue * pixels[:, 2:]
-
-
-def _residual(distorted: Tensor, reference: Tensor, *, colour: bool) -> Tensor:
-    """Eq. 1, (batch, 1, height, width); with ``colour``, the length of the difference in luminance and both colours."""
-    own, other = luminance(distorted), luminance(reference)
-    if not colour:
-        return (own - other).abs()
-    blue = BLUENESS * ((distorted[:, 2:] - reference[:, 2:]) / 255 - (own - other))
-    red = REDNESS * ((distorted[:, :1] - reference[:, :1]) / 255 - (own - other))
-    return ((own - other) ** 2 + blue**2 + red**2).sqrt()
+    def _unlike(self, distorted: Tensor, reference: Tensor) -> Tensor:
+        """What the second stream sees: of the paper, Eq. 1, (batch, 1, height, width)."""
+        if self.similarity is None:
+            return (luminance(distorted) - luminance(reference)).abs()
+        found: Tensor = self.similarity(distorted, reference)
+        return found
 
 
 def full_reference(variant: str = "proposed", pyramid: str = "psp") -> FullReference:
@@ -124,7 +119,7 @@ def full_reference(variant: str = "proposed", pyramid: str = "psp") -> FullRefer
     for name, known in ((variant, VARIANTS), (pyramid, PYRAMIDS)):
         if name not in known:
             raise ConfigError(f"{name!r}: the full-reference network comes as {', '.join(known)}")
-    if variant not in ("proposed", "colour") and pyramid != PYRAMIDS[0]:
+    if variant not in ("proposed", "similarity") and pyramid != PYRAMIDS[0]:
         raise ConfigError(f"{variant} has no pyramid, so none can be {pyramid}; leave it out, or take proposed")
     network = FullReference(variant, pyramid)  # type: ignore[arg-type] # held to the names above
     network.eval()
@@ -176,6 +171,6 @@ class _Pyramids(nn.Module):  # type: ignore[misc] # as above
 
 
 def _summary(variant: Variant, pyramid: Pyramid) -> nn.Module:
-    if variant not in ("proposed", "colour"):
+    if variant not in ("proposed", "similarity"):
         return _Direct(streams=2 if variant == "concat" else 1)
     return _Pyramids() if pyramid == "psp" else _Flat()

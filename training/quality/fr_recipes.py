@@ -60,20 +60,21 @@ RECIPES: dict[str, FullReferenceRecipe] = {
         clip_norm=5.0,
         ema_decay=0.995,
     ),
-    # What ships goes on from ``small``: pictures are judged as a whole, the worst tiles count most.
-    "further": FullReferenceRecipe(
+    # What ships, with the variant ``similarity``: pictures are judged as a whole, their worst tiles count most.
+    "whole": FullReferenceRecipe(
         optimizer="adamw",
-        learning_rate=5e-4,
+        learning_rate=1e-3,
         weight_decay=0.01,
         decay_all=False,
         batch_size=128,
-        epochs=3,
+        epochs=6,
         whole=True,
         pooling=2,
+        precision="bfloat16",
         schedule="cosine",
         last_rate=0.01,
         warmup=0.03,
         clip_norm=5.0,
-        ema_decay=0.995,
+        ema_decay=0.998,
     ),
 }
