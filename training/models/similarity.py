@@ -1,9 +1,11 @@
 """What a picture differs from its reference in, as maps: of light, of colour, and of edges.
 
 What the metrics that agree best with people are made of: the similarity of gradients (Liu et al. 2012; Xue et al. 2014)
-and of chroma (Zhang et al. 2014, "VSI"; Ziaei Nafchi et al. 2016, "MDSI"). From a residual alone, whose sign is lost, no
+and of chroma (Zhang et al. 2014, "VSI"; Ziaei Nafchi et al. 2016, "MDSI"). From a residual whose sign is lost no
 convolution can find them again.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -34,14 +36,15 @@ class Similarity(nn.Module):  # type: ignore[misc] # torch is untyped where only
         self.features = 2 * PLANES * PARTS**2
 
     def forward(self, distorted: Tensor, reference: Tensor) -> Tensor:
-        own, other = luminance_and_chroma(distorted), luminance_and_chroma(reference)
-        difference = own - other
-        light = difference[:, :1]
-        length = (difference**2).sum(dim=1, keepdim=True).sqrt()
-        gained = gradient(own[:, :1]) - gradient(other[:, :1])
-        halves = [functional.avg_pool2d(pixels, 2) for pixels in (own, other)]
-        unlike = [functional.interpolate(maps, scale_factor=2.0, mode="nearest") for maps in _unlike(*halves)]
-        found: Tensor = self.normal(torch.cat([light, length, gained, *_unlike(own, other), *unlike], dim=1))
+        own, other = (luminance_and_chroma(pixels.contiguous()) for pixels in (distorted, reference))
+        light = own[0] - other[0]
+        length = (light**2 + (own[1] - other[1]) ** 2 + (own[2] - other[2]) ** 2).sqrt()
+        edges = [gradient(planes[0]) for planes in (own, other)]
+        halves = [[functional.avg_pool2d(plane, 2) for plane in planes] for planes in (own, other)]
+        unlike = [unlike_edges(*edges), unlike_chroma(own[1:], other[1:])]
+        at_half = unlike_edges(*(gradient(planes[0]) for planes in halves)), unlike_chroma(*(one[1:] for one in halves))
+        unlike += [functional.interpolate(maps, scale_factor=2.0, mode="nearest") for maps in at_half]
+        found: Tensor = self.normal(torch.cat([light, length, edges[0] - edges[1], *unlike], dim=1))
         return found
 
     def summary(self, planes: Tensor) -> Tensor:
@@ -56,10 +59,10 @@ def luminance(pixels: Tensor) -> Tensor:
     return red * pixels[:, :1] + green * pixels[:, 1:2] + blue * pixels[:, 2:]
 
 
-def luminance_and_chroma(pixels: Tensor) -> Tensor:
-    """(batch, 3, height, width) RGB in 0..255 -> as many Y in [0, 1], Cb and Cr in [-0.5, 0.5]."""
+def luminance_and_chroma(pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(batch, 3, height, width) RGB in 0..255 -> Y in [0, 1], Cb and Cr in [-0.5, 0.5], (batch, 1, height, width)."""
     light = luminance(pixels)
-    return torch.cat([light, BLUENESS * (pixels[:, 2:] / 255 - light), REDNESS * (pixels[:, :1] / 255 - light)], dim=1)
+    return light, BLUENESS * (pixels[:, 2:] / 255 - light), REDNESS * (pixels[:, :1] / 255 - light)
 
 
 def gradient(plane: Tensor) -> Tensor:
@@ -76,13 +79,15 @@ def gradient(plane: Tensor) -> Tensor:
     return (across**2 + down**2).sqrt()
 
 
-def _unlike(own: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """How unlike the gradients and the chroma of two pictures are: (batch, 1, height, width) in [0, 1] each, 0 alike.
+def unlike_edges(own: Tensor, other: Tensor) -> Tensor:
+    """How unlike two lengths of gradients are, in [0, 1], 0 alike.
 
     1 less the similarity (2 a b + c) / (a^2 + b^2 + c), which is (a - b)^2 / (a^2 + b^2 + c).
     """
-    lengths = [gradient(pixels[:, :1]) for pixels in (own, other)]
-    edges = (lengths[0] - lengths[1]) ** 2 / (lengths[0] ** 2 + lengths[1] ** 2 + GRADIENT)
-    both = own[:, 1:] ** 2 + other[:, 1:] ** 2
-    chroma = ((own[:, 1:] - other[:, 1:]) ** 2).sum(dim=1, keepdim=True) / (both.sum(dim=1, keepdim=True) + CHROMA)
-    return edges, chroma
+    return (own - other) ** 2 / (own**2 + other**2 + GRADIENT)
+
+
+def unlike_chroma(own: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+    """As ``unlike_edges``, of Cb and Cr together."""
+    apart = sum((a - b) ** 2 for a, b in zip(own, other, strict=True))
+    return apart / (sum(plane**2 for plane in (*own, *other)) + CHROMA)
