@@ -20,6 +20,7 @@ from tests.training.judged_pictures import noisy, votes, write_koniq  # noqa: E4
 from training import allocator  # noqa: E402
 from training.__main__ import main  # noqa: E402
 from training.checkpoint import load_checkpoint  # noqa: E402
+from training.data.order import Order  # noqa: E402
 from training.quality.classes import ClassesTask, class_weights  # noqa: E402
 from training.quality.deeprn import classifier, feature_key, save_trunk, whole_network  # noqa: E402
 from training.quality.deeprn_recipes import RECIPES, Variants  # noqa: E402
@@ -28,7 +29,6 @@ from training.quality.rated import Rated, RatedSet  # noqa: E402
 from training.quality.readers import read_rated  # noqa: E402
 from training.quality.shares import SharesTask  # noqa: E402
 from training.quality.teachers import Teachers, both_sides, gathered, opinions_of  # noqa: E402
-from training.utility.samples import Order  # noqa: E402
 
 TINY = RECIPES["small"].model_copy(update={"crop_px": 64, "widths": (32,)})
 

@@ -19,7 +19,7 @@ from tests import pictures  # noqa: E402
 from tests.training.test_quality_light import folder  # noqa: E402, F401 - a fixture
 from training.__main__ import main  # noqa: E402
 from training.checkpoint import load_checkpoint  # noqa: E402
-from training.models.full_reference import OUTPUT, TILE_PX, VARIANTS, Stream, full_reference, luminance  # noqa: E402
+from training.models.full_reference import OUTPUT, TILE_PX, VARIANTS, Stream, full_reference  # noqa: E402
 from training.models.pyramid import SUMMARY, FeaturePyramid, FlatPyramid, PyramidPooling, moved_parts  # noqa: E402
 from training.quality.fr_recipes import RECIPES  # noqa: E402
 from training.quality.fr_samples import PairPatches, read_pair, require_references  # noqa: E402
@@ -155,30 +155,6 @@ def test_names_that_are_none_are_refused() -> None:
 # --- Patches and tiles
 
 
-def test_luminance_is_of_bt_601() -> None:
-    """0 for black, 1 for white, .299, .587 and .114 of red, green and blue."""
-    colours = torch.tensor([[0.0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]])
-    found = luminance(colours.T[None, :, :, None])[0, 0, :, 0]
-    torch.testing.assert_close(found, torch.tensor([0, 1, 0.299, 0.587, 0.114]))
-
-
-def test_a_change_of_colour_is_seen_by_the_variant_of_colour_alone() -> None:
-    """Two greys of one luminance, one of them tinted: the paper's residual is 0 there, and of colour it is not."""
-    torch.manual_seed(4)
-    grey = torch.full((1, 3, TILE_PX, TILE_PX), 120.0)
-    tinted = grey + torch.tensor([58.7, -29.9, 0.0]).reshape(1, 3, 1, 1)  # .299 * 58.7 = .587 * 29.9
-    torch.testing.assert_close(luminance(tinted), luminance(grey))
-    with torch.inference_mode():
-        for variant, seen in (("proposed", False), ("colour", True)):
-            network = full_reference(variant)
-            same = torch.allclose(network.raw(tinted, grey), network.raw(grey, grey), atol=1e-5)
-            assert same != seen
-        luma = grey + 10  # of no colour: both variants see the same
-        network, other = full_reference("colour"), full_reference("proposed")
-        other.load_state_dict(network.state_dict())
-        torch.testing.assert_close(network.raw(luma, grey), other.raw(luma, grey))
-
-
 def test_a_pictures_score_is_the_mean_of_its_tiles() -> None:
     """Each as if it were alone."""
     network = full_reference()
@@ -272,16 +248,17 @@ def test_a_run_may_go_on_from_another_of_the_same_layers(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """With another residual, pictures judged as a whole and their worst tiles counting most; not of other layers."""
+    """Its pooling is the recipe's, and the sets of both fits are told; a checkpoint of other layers is refused."""
     words = ["train", "quality-fr", "--data", str(folder), "--threads", "1", "--validate", "6", "--steps", "1"]
     words += ["--set", "batch_size=8"]
     for variant in ("proposed", "concat"):
         assert main([*words, "--variant", variant, "--output", str(tmp_path / variant)]) == 0
-    further = ["--variant", "colour", "--recipe", "further", "--output", str(tmp_path / "further"), "--weights"]
+    further = ["--recipe", "whole", "--set", "batch_size=8", "--output", str(tmp_path / "further"), "--weights"]
     assert main([*words, *further, str(tmp_path / "proposed" / "quality-fr")]) == 0
     description = load_checkpoint(tmp_path / "further" / "quality-fr").description
     assert description.heads[0].model_dump()["pooling"] == 2
     assert "begun with quality-fr (sha256:" in description.provenance.data
+    assert description.provenance.data.count(f"{read_proxy(folder).name} (proxy) sha256:") == 2  # of both fits
     assert "--weights quality-fr" in description.provenance.command
     capsys.readouterr()
     assert main([*words, *further[:-2], str(tmp_path / "other"), "--weights", str(tmp_path / "concat/quality-fr")]) == 2

@@ -291,6 +291,14 @@ def test_a_kind_is_correlated_over_all_contents_and_within_each() -> None:
     assert by_kind(one, truth, np.ones(10))[0].fails
 
 
+def test_undistorted_pictures_are_no_kind() -> None:
+    """Of one content they are one picture, and what its drawn votes differ in no gate can know."""
+    one = rated()
+    same = dataclasses.replace(one, pictures=tuple(dataclasses.replace(each, level=0.0) for each in one.pictures))
+    assert by_kind(one, one.mos5(), one.mos5())
+    assert by_kind(same, one.mos5(), one.mos5()) == []
+
+
 # --- Ladders
 
 
@@ -442,6 +450,8 @@ def test_brisque_is_turned_so_that_higher_is_better(tmp_path: Path, monkeypatch:
     method = open_brisque()
     np.testing.assert_allclose(method.rate([pictures.noise(64, 48, 0)]), [-153.591], atol=1e-3)
     assert rate([pictures.noise(64, 48, 0), pictures.scene(80, 60, 0)]).shape == (2,)
+    with pytest.raises(ConfigError, match="picture 2 of a batch, of 20 x 10 pixels, is of one colour"):
+        rate([pictures.noise(64, 48, 0), np.full((10, 20, 3), 7, np.uint8)])
 
 
 def test_brisque_without_weights_says_where_they_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

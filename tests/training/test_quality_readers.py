@@ -83,6 +83,12 @@ def test_koniqs_two_tables_are_told_apart_by_their_scale(tmp_path: Path) -> None
     require_pictures(zscores)
 
 
+def test_koniqs_votes_may_be_counts(tmp_path: Path) -> None:
+    """Of which there are as many as the table says."""
+    (one,) = read_rated(koniq(tmp_path, zscore=False, rows=["a.jpg,0,0,25,73,7,105,3.83,0.527,77.38"])).pictures
+    assert one.distribution == pytest.approx([0, 0, 25 / 105, 73 / 105, 7 / 105])
+
+
 def test_pictures_that_are_missing_or_broken_are_counted_and_one_is_named(tmp_path: Path) -> None:
     """Before long work, and from the beginning of each file alone."""
     found = read_rated(koniq(tmp_path))
@@ -110,8 +116,9 @@ def test_scores_that_no_set_can_have_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ("a.jpg,0.5,0.6,0,0,0,100,50,0.5,test", "line 2: the shares .* sum to 1.1"),
-        ("a.jpg,-0.1,1.1,0,0,0,100,50,0.5,test", "line 2: the shares"),
+        ("a.jpg,0.5,0.4,0,0,0,100,50,0.5,test", "line 2: the votes .* sum to 0.9, where 1 is due"),
+        ("a.jpg,50,40,0,0,0,100,50,0.5,test", "line 2: the votes .* sum to 90, where 100 is due"),
+        ("a.jpg,-0.1,1.1,0,0,0,100,50,0.5,test", "line 2: the votes"),
         ("a.jpg,1,0,0,0,0,100,none,0.5,test", "line 2: MOS 'none' is not a number"),
         ("a.jpg,1,0,0,0,0,100,130,0.5,test", "line 2: MOS 130 lies outside 0..100"),
         ("a.jpg,1,0,0,0,0,100,50,0.5,tset", "line 2: set 'tset' is none of training, validation, test"),

@@ -12,12 +12,13 @@ from runtime.manifest import Input, Resize
 from runtime.preprocess import Preprocessor
 from tests.training.small_labels import PHOTOS, SIDE, small_labels
 from training.damage.apply import damaged
+from training.data.order import Order
 from training.data.picture import read_picture
 from training.metrics.ranking import auroc
 from training.utility.header import TRUE_LABELS
 from training.utility.label_set import LabelSet
 from training.utility.recipes import UtilityRecipe
-from training.utility.samples import Order, SamplePictures, require_sources
+from training.utility.samples import SamplePictures, require_sources
 from training.utility.targets import targets_of, utility_targets
 from training.utility.validation import Validation, validation_samples
 

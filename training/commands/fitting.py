@@ -2,7 +2,7 @@
 
 import argparse
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -143,6 +143,24 @@ def plan_of(options: argparse.Namespace, epochs: float, epoch_steps: int) -> "Pl
         workers=options.threads,
         device=options.device,
     )
+
+
+def run_fields(options: argparse.Namespace, plan: "Plan") -> dict[str, Any]:
+    """What a run's record says of how it computes, whatever it fits."""
+    return {
+        "steps": plan.steps,
+        "validate": options.validate,
+        "validate_every": plan.validate_every,
+        "seed": plan.seed,
+        "threads": options.threads,
+        "device": plan.device,
+    }
+
+
+def require_distinct(names: Sequence[str]) -> None:
+    """Raises ConfigError where two sets are called alike."""
+    if len(set(names)) < len(names):
+        raise ConfigError(f"--data: two sets are called alike ({', '.join(names)}), and the run's record tells by name")
 
 
 @contextlib.contextmanager

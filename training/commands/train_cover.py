@@ -1,14 +1,13 @@
 """``train cover``: how sharp is the picture, and where is its object?"""
 
 import argparse
-import hashlib
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands
+from training.commands.origin import of_held_out, provenance, weights_sha256
 from training.cover.recipes import ENCODERS, LIGHT, NETWORKS, RECIPES, CoverRecipe
 from training.cover.run_facts import Strategy, Task
 
@@ -67,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     _require_stages(options)
     folders, shares = _data(options.data)
     sets = [CoverSet.load(folder) for folder in folders]
-    _require_distinct(sets)
+    fitting.require_distinct([one.name for one in sets])
     for one in sets:
         one.require_files()
     made = make_network(options.network, recipe, options.tasks, options.weights, options.seed)
@@ -87,12 +86,6 @@ def run(options: argparse.Namespace) -> None:
         _, measures = fitting.fit(trainer, plan.steps, options.output)
         _save(options, made, sets, shares, record.commits, measures)
         fitting.finish(options, record, measures)
-
-
-def _require_distinct(sets: "list[CoverSet]") -> None:
-    names = [one.name for one in sets]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"--data: two sets are called alike ({', '.join(names)}), and the run's record tells by name")
 
 
 def _require_stages(options: argparse.Namespace) -> None:
@@ -133,46 +126,13 @@ def _asked(
         "network": options.network,
         "tasks": [task for task in BOTH if task in options.tasks],
         "strategy": options.strategy,
-        "first_stage": _digest(options.first_stage),
+        "first_stage": weights_sha256(options.first_stage),
         "weights": weights.name,
-        "weights_sha256": _weights_digest(options.weights),
+        "weights_sha256": weights_sha256(options.weights),
         "set": {one.name: {"digest": one.digest, "share": share} for one, share in zip(sets, shares, strict=True)},
         "recipe": recipe.model_dump(),
-        "steps": plan.steps,
-        "validate": options.validate,
-        "validate_every": plan.validate_every,
-        "seed": plan.seed,
-        "threads": options.threads,
-        "device": plan.device,
+        **fitting.run_fields(options, plan),
     }
-
-
-def _weights_digest(weights: str) -> str | None:
-    """Of a file, or of a checkpoint's; None for a name."""
-    path = Path(weights)
-    if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    return None if weights in ("imagenet", "none") else _digest(path)
-
-
-def _digest(stem: Path | None) -> str | None:
-    if stem is None:
-        return None
-    from training.checkpoint import WEIGHTS, checkpoint_file
-
-    return hashlib.sha256(checkpoint_file(stem, WEIGHTS).read_bytes()).hexdigest()
-
-
-def _begun_with(weights: str) -> str:
-    """What the data of a run say of where it began, where that was not ImageNet's weights."""
-    from training.checkpoint import load_checkpoint
-
-    if weights == "none":
-        return "; WARNING: begun with random weights, not ImageNet's"
-    if weights == "imagenet" or Path(weights).is_file():
-        return ""
-    before = load_checkpoint(Path(weights)).description.provenance
-    return f"; begun with {Path(weights).name} (sha256:{_weights_digest(weights)}), which learned from: {before.data}"
 
 
 def _save(
@@ -183,12 +143,9 @@ def _save(
     commits: tuple[str, ...],
     measures: dict[str, float],
 ) -> None:
-    from runtime.manifest import Provenance
     from training.checkpoint import Checkpoint, Description, save_checkpoint
     from training.cover.networks import LICENCES
 
-    begun = _begun_with(options.weights)
-    code = f"; code {', '.join(commits)}" if commits else ""
     learned = ", ".join(
         f"{one.name}{' (proxy)' if one.header.proxy else ''} {one.digest} x {share:g}"
         for one, share in zip(sets, shares, strict=True)
@@ -201,21 +158,17 @@ def _save(
         inputs=made.inputs,
         heads=made.heads,
         dynamic_size=made.dynamic_size,
-        provenance=Provenance(
-            data=f"{learned}{code}{begun}",
-            metrics={f"held_out_{name}": value for name, value in measures.items() if value == value},  # noqa: PLR0124 - NaN
-            licence=LICENCES[options.network],
-            command=_command(options),
+        provenance=provenance(
+            options, learned, commits, of_held_out(measures), licence=LICENCES[options.network], words=_words(options)
         ),
     )
     save_checkpoint(options.output / options.name, Checkpoint(description, made.network.cpu().eval()))
 
 
-def _command(options: argparse.Namespace) -> str:
-    """The command that makes the checkpoint anew; files go by their names alone."""
-    words = ["python", "-m", "training", "train", "cover", "--data", *(Path(text).name for text in options.data)]
+def _words(options: argparse.Namespace) -> list[str]:
+    """The command's own words; files go by their names alone."""
+    words = ["cover", "--data", *(Path(text).name for text in options.data)]
     words += ["--network", options.network, "--weights", Path(options.weights).name]
     words += ["--tasks", *options.tasks] if set(options.tasks) != set(BOTH) else []
     words += ["--strategy", options.strategy] if options.strategy != STRATEGIES[0] else []
-    words += ["--first-stage", options.first_stage.name] if options.first_stage else []
-    return shlex.join([*words, *fitting.command_words(options)])
+    return [*words, *(["--first-stage", options.first_stage.name] if options.first_stage else [])]

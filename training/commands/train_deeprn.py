@@ -2,13 +2,13 @@
 
 import argparse
 import hashlib
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
+from training.commands.origin import IMAGENET, of_held_out, provenance, weights_sha256
 from training.quality.deeprn_recipes import RECIPES, DeepRNRecipe
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
     fitting.begin(options)
     recipe = asked_recipe(options)
     sets = [read_rated(folder) for folder in options.data]
-    _require_distinct(sets)
+    fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_pictures(one)
     teachers, validation = both_sides(sets, recipe.validation_share)
@@ -142,19 +142,13 @@ def _second_stage(
     return network, measures
 
 
-def _require_distinct(sets: "list[RatedSet]") -> None:
-    names = [one.name for one in sets]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"--data: two sets are called alike ({', '.join(names)}), and the run's record tells by name")
-
-
 def _asked(options: argparse.Namespace, recipe: DeepRNRecipe, sets: "list[RatedSet]") -> dict[str, Any]:
     from training.quality.teachers import opinions_of
 
     return {
         "task": "deeprn",
         "weights": Path(options.weights).name,
-        "weights_sha256": _digest(Path(options.weights)) if Path(options.weights).is_file() else None,
+        "weights_sha256": weights_sha256(options.weights),
         "trunk_sha256": _digest(options.trunk) if options.trunk else None,
         "set": {one.name: {"digest": one.digest, "shares_from": opinions_of(one)} for one in sets},
         "recipe": recipe.model_dump(),
@@ -182,14 +176,11 @@ def _save(
     commits: tuple[str, ...],
     measures: dict[str, float],
 ) -> None:
-    from runtime.manifest import Provenance
     from training.checkpoint import Checkpoint, Description, save_checkpoint
     from training.models.deeprn_trunk import LICENCES
     from training.quality.deeprn import ARCHITECTURE, arguments_of, deeprn_head, deeprn_input
     from training.quality.teachers import opinions_of
 
-    code = f"; code {', '.join(commits)}" if commits else ""
-    begun = "; WARNING: begun with random weights, not ImageNet's" if options.weights == "none" else ""
     learned = ", ".join(
         f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest} (shares from {opinions_of(one)})" for one in sets
     )
@@ -201,21 +192,17 @@ def _save(
         inputs=(deeprn_input(recipe),),
         heads=(deeprn_head(),),
         dynamic_size=True,
-        provenance=Provenance(
-            data=f"{learned}{code}{begun}",
-            metrics={f"held_out_{name}": value for name, value in measures.items() if value == value},  # noqa: PLR0124 - NaN
-            licence=LICENCES[recipe.trunk],
-            command=_command(options),
+        provenance=provenance(
+            options, learned, commits, of_held_out(measures), licence=LICENCES[recipe.trunk], words=_words(options)
         ),
     )
     save_checkpoint(options.output / options.name, Checkpoint(description, network.cpu().eval()))
 
 
-def _command(options: argparse.Namespace) -> str:
-    """The command that makes the checkpoint anew; files go by their names alone."""
-    words = ["python", "-m", "training", "train", "deeprn", "--data", *(folder.name for folder in options.data)]
-    words += ["--weights", Path(options.weights).name] if options.weights != "imagenet" else []
+def _words(options: argparse.Namespace) -> list[str]:
+    """The command's own words; files go by their names alone."""
+    words = ["deeprn", "--data", *(folder.name for folder in options.data)]
+    words += ["--weights", Path(options.weights).name] if options.weights != IMAGENET else []
     words += ["--trunk", options.trunk.name] if options.trunk else []
     words += ["--loss", options.loss] if options.loss else []
-    words += ["--head", options.head] if options.head else []
-    return shlex.join([*words, *fitting.command_words(options)])
+    return [*words, *(["--head", options.head] if options.head else [])]

@@ -1,13 +1,13 @@
 """``train quality``: what would people say of this picture? The network that is served."""
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands
+from training.commands.origin import IMAGENET, of_held_out, provenance
 from training.quality.light_recipes import RECIPES, LightRecipe
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def run(options: argparse.Namespace) -> None:
     if recipe.batch_size % 2:
         raise ConfigError(f"batch_size={recipe.batch_size}: a batch holds pairs of pictures, so an even number is due")
     sets = [read_rated(folder) for folder in options.data]
+    fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_pictures(one)
     torch.manual_seed(options.seed)
@@ -74,12 +75,7 @@ def _asked(options: argparse.Namespace, recipe: LightRecipe, sets: "list[RatedSe
         "weights": options.weights,
         "set": {one.name: one.digest for one in sets},
         "recipe": recipe.model_dump(),
-        "steps": plan.steps,
-        "validate": options.validate,
-        "validate_every": plan.validate_every,
-        "seed": plan.seed,
-        "threads": options.threads,
-        "device": plan.device,
+        **fitting.run_fields(options, plan),
     }
 
 
@@ -91,12 +87,9 @@ def _save(
     commits: tuple[str, ...],
     measures: dict[str, float],
 ) -> None:
-    from runtime.manifest import Provenance
     from training.checkpoint import Checkpoint, Description, save_checkpoint
     from training.quality.light_training import light_heads, light_inputs
 
-    code = f"; code {', '.join(commits)}" if commits else ""
-    begun = "; WARNING: begun with random weights, not ImageNet's" if options.weights == "none" else ""
     learned = ", ".join(f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest}" for one in sets)
     description = Description(
         name=options.name,
@@ -105,18 +98,14 @@ def _save(
         arguments={"dropout": recipe.dropout},
         inputs=light_inputs(),
         heads=light_heads(),
-        provenance=Provenance(
-            data=f"{learned}{code}{begun}",
-            metrics={f"held_out_{name}": value for name, value in measures.items() if value == value},  # noqa: PLR0124 - NaN
-            licence="Apache-2.0",
-            command=_command(options),
+        provenance=provenance(
+            options, learned, commits, of_held_out(measures), licence="Apache-2.0", words=_words(options)
         ),
     )
     save_checkpoint(options.output / options.name, Checkpoint(description, network.cpu().eval()))
 
 
-def _command(options: argparse.Namespace) -> str:
-    """The command that makes the checkpoint anew; files go by their names alone."""
-    words = ["python", "-m", "training", "train", "quality", "--data", *(folder.name for folder in options.data)]
-    words += ["--weights", options.weights] if options.weights != "imagenet" else []
-    return shlex.join([*words, *fitting.command_words(options)])
+def _words(options: argparse.Namespace) -> list[str]:
+    """The command's own words; files go by their names alone."""
+    words = ["quality", "--data", *(folder.name for folder in options.data)]
+    return [*words, *(["--weights", options.weights] if options.weights != IMAGENET else [])]

@@ -1,14 +1,13 @@
 """``train quality-fr``: how much worse is a picture than its reference?"""
 
 import argparse
-import hashlib
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
+from training.commands.origin import of_held_out, provenance, weights_sha256
 from training.quality.fr_recipes import RECIPES, FullReferenceRecipe
 
 if TYPE_CHECKING:
@@ -63,6 +62,7 @@ def run(options: argparse.Namespace) -> None:
     if options.weights is not None:
         _go_on_from(network, options.weights)
     sets = [read_rated(folder) for folder in options.data]
+    fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_references(one)
         require_pictures(one)
@@ -87,15 +87,10 @@ def _asked(
         "task": "quality-fr",
         "variant": options.variant,
         "pyramid": options.pyramid,
-        "weights_sha256": _digest(options.weights),
+        "weights_sha256": weights_sha256(options.weights),
         "set": {one.name: one.digest for one in sets},
         "recipe": recipe.model_dump(),
-        "steps": plan.steps,
-        "validate": options.validate,
-        "validate_every": plan.validate_every,
-        "seed": plan.seed,
-        "threads": options.threads,
-        "device": plan.device,
+        **fitting.run_fields(options, plan),
     }
 
 
@@ -115,14 +110,6 @@ def _go_on_from(network: Any, stem: Path) -> None:
         raise ConfigError(f"--weights {stem}: a checkpoint of other layers than the variant's: {first}") from error
 
 
-def _digest(stem: Path | None) -> str | None:
-    if stem is None:
-        return None
-    from training.checkpoint import WEIGHTS, checkpoint_file
-
-    return hashlib.sha256(checkpoint_file(stem, WEIGHTS).read_bytes()).hexdigest()
-
-
 def _save(
     options: argparse.Namespace,
     recipe: FullReferenceRecipe,
@@ -131,12 +118,9 @@ def _save(
     commits: tuple[str, ...],
     measures: dict[str, float],
 ) -> None:
-    from runtime.manifest import Provenance
     from training.checkpoint import Checkpoint, Description, save_checkpoint
     from training.quality.fr_training import full_reference_heads, full_reference_inputs
 
-    begun = f"; begun with {options.weights.name} (sha256:{_digest(options.weights)})" if options.weights else ""
-    code = f"; code {', '.join(commits)}" if commits else ""
     learned = ", ".join(f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest}" for one in sets)
     description = Description(
         name=options.name,
@@ -145,20 +129,16 @@ def _save(
         arguments={"variant": options.variant, "pyramid": options.pyramid},
         inputs=full_reference_inputs(),
         heads=full_reference_heads(recipe.pooling),
-        provenance=Provenance(
-            data=f"{learned}{code}{begun}",
-            metrics={f"held_out_{name}": value for name, value in measures.items() if value == value},  # noqa: PLR0124 - NaN
-            licence="Apache-2.0",
-            command=_command(options),
+        provenance=provenance(
+            options, learned, commits, of_held_out(measures), licence="Apache-2.0", words=_words(options)
         ),
     )
     save_checkpoint(options.output / options.name, Checkpoint(description, network.cpu().eval()))
 
 
-def _command(options: argparse.Namespace) -> str:
-    """The command that makes the checkpoint anew; files go by their names alone."""
-    words = ["python", "-m", "training", "train", "quality-fr", "--data", *(folder.name for folder in options.data)]
+def _words(options: argparse.Namespace) -> list[str]:
+    """The command's own words; files go by their names alone."""
+    words = ["quality-fr", "--data", *(folder.name for folder in options.data)]
     words += ["--variant", options.variant] if options.variant != VARIANTS[0] else []
     words += ["--pyramid", options.pyramid] if options.pyramid != PYRAMIDS[0] else []
-    words += ["--weights", options.weights.name] if options.weights else []
-    return shlex.join([*words, *fitting.command_words(options)])
+    return [*words, *(["--weights", options.weights.name] if options.weights else [])]

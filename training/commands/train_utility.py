@@ -1,13 +1,12 @@
 """``train utility``: will a machine still recognise what it sees?"""
 
 import argparse
-import hashlib
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.commands import fitting
 from training.commands.arguments import Commands, share
+from training.commands.origin import provenance, weights_sha256
 from training.utility.recipes import NETWORKS, RECIPES, UtilityRecipe
 
 if TYPE_CHECKING:
@@ -95,25 +94,18 @@ def _labellers(labels: "LabelSet", options: argparse.Namespace) -> list[str]:
 def _asked(
     options: argparse.Namespace, recipe: UtilityRecipe, labels: "LabelSet", labellers: list[str], plan: "Plan"
 ) -> dict[str, Any]:
-    weights = Path(options.weights)
-    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None
     return {
         "task": "utility",
         "network": options.network,
-        "weights": weights.name,
-        "weights_sha256": sha256,
+        "weights": Path(options.weights).name,
+        "weights_sha256": weights_sha256(options.weights),
         "labels": labels.header.name,
         "labels_digest": labels.digest,
         "truth": labels.header.truth,
         "damage": labels.header.plan,
         "labelled_by": labellers,
         "recipe": recipe.model_dump(),
-        "steps": plan.steps,
-        "validate": options.validate,
-        "validate_every": plan.validate_every,
-        "seed": plan.seed,
-        "threads": options.threads,
-        "device": plan.device,
+        **fitting.run_fields(options, plan),
     }
 
 
@@ -127,14 +119,16 @@ def _save(
     commits: tuple[str, ...],
     measures: dict[str, float],
 ) -> None:
-    from runtime.manifest import Provenance, UtilityHead
+    from runtime.manifest import UtilityHead
     from training.checkpoint import Checkpoint, Description, save_checkpoint
     from training.models.confidence import OUTPUT
     from training.utility.training import INPUT
 
     header = labels.header
-    begun = "; WARNING: begun with random weights, not ImageNet's" if options.weights == "none" else ""
-    code = f"; code {', '.join(commits)}" if commits else ""
+    learned = (
+        f"labels {header.name} ({labels.digest}): {recipe.target} of {', '.join(labellers)}; {header.truth}; "
+        f"damage {header.plan}"
+    )
     description = Description(
         name=options.name,
         version="1",
@@ -142,21 +136,16 @@ def _save(
         arguments=arguments,
         inputs=(INPUT,),
         heads=(UtilityHead(output=OUTPUT, threshold=options.threshold),),
-        provenance=Provenance(
-            data=f"labels {header.name} ({labels.digest}): {recipe.target} of {', '.join(labellers)}; {header.truth}; "
-            f"damage {header.plan}{code}{begun}",
-            metrics={name: value for name, value in measures.items() if value == value},  # noqa: PLR0124 - NaN
-            licence=LICENCES[options.network],
-            command=_command(options, labellers),
+        provenance=provenance(
+            options, learned, commits, measures, licence=LICENCES[options.network], words=_words(options, labellers)
         ),
     )
     save_checkpoint(options.output / options.name, Checkpoint(description, network.cpu().eval()))
 
 
-def _command(options: argparse.Namespace, labellers: list[str]) -> str:
-    """The command that makes the checkpoint anew; files go by their names alone."""
-    words = ["python", "-m", "training", "train", "utility", "--labels", options.labels.name]
+def _words(options: argparse.Namespace, labellers: list[str]) -> list[str]:
+    """The command's own words; files go by their names alone."""
+    words = ["utility", "--labels", options.labels.name]
     words += ["--network", options.network, "--weights", Path(options.weights).name]
     words += ["--labelled-by", *labellers]
-    words += ["--threshold", f"{options.threshold:g}"] if options.threshold != 0.5 else []
-    return shlex.join([*words, *fitting.command_words(options)])
+    return [*words, *(["--threshold", f"{options.threshold:g}"] if options.threshold != 0.5 else [])]

@@ -16,7 +16,7 @@ from training.cover.levels import blurred
 from training.cover.manifest import CoverSample
 from training.cover.recipes import CoverRecipe
 from training.cover.views import View, Views
-from training.utility.samples import Order
+from training.data.order import Order
 
 JPEG_QUALITIES = 50, 96
 """From, and up to but for the last."""

@@ -40,7 +40,17 @@ def rate(pictures: Sequence[Pixels]) -> NDArray[np.float64]:
 
     Args:
         pictures: (height, width, 3) uint8 RGB, of any size, not of one colour.
+
+    Raises:
+        ConfigError: one is of one colour: BRISQUE is about the spread of neighbouring pixels, and there is none.
     """
+    for place, pixels in enumerate(pictures, start=1):
+        if (pixels == pixels[:1, :1]).all():
+            height, width = pixels.shape[:2]
+            raise ConfigError(
+                f"--baselines: picture {place} of a batch, of {width} x {height} pixels, is of one colour, which "
+                "BRISQUE cannot judge: take such pictures out of the set, or leave --baselines out"
+            )
     return np.array([-_worse(pixels) for pixels in pictures], np.float64)
 
 

@@ -117,7 +117,13 @@ def _curve(values: Floats, target: Floats) -> Curve:
     spread = float(values.std())
     rising = np.corrcoef(values, target)[0, 1] > 0
     start = [BEST, 0.0, float(values.mean()), spread / 2 if rising else -spread / 2]
-    fitted, _ = curve_fit(_logistic, values, target, start, maxfev=20_000)
+    try:
+        fitted, _ = curve_fit(_logistic, values, target, start, maxfev=20_000)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"people's scores cannot be used: no curve leads from a metric of these pictures to them ({error}); "
+            "build the set of more photographs, or without --opinions"
+        ) from error
     return (float(fitted[0]), float(fitted[1]), float(fitted[2]), float(fitted[3]))
 
 

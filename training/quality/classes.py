@@ -12,12 +12,12 @@ from torch.nn import functional
 from runtime.decode import Pixels
 from runtime.errors import ConfigError
 from training.cover.training import as_tensor
+from training.data.order import Order
 from training.data.picture import read_picture
 from training.models.deeprn import CLASSES
 from training.quality.deeprn_recipes import DeepRNRecipe
 from training.quality.teachers import Teachers
 from training.quality.variants import variant
-from training.utility.samples import Order
 
 NEW_PARTS = ("last.",)
 

@@ -74,8 +74,9 @@ def _parts(pixels: Pixels) -> list[Pixels]:
     height, width = pixels.shape[:2]
     if min(height, width) < MOST_SIDE:
         return [pixels]
-    rows = height // LEAST_SIDE
-    columns = width // LEAST_SIDE
+    rows, columns = height // LEAST_SIDE, width // LEAST_SIDE
+    if rows == columns == 1:  # of 640 to 767 pixels each way: halves of the least side cover it, and overlap
+        return [pixels[:, :LEAST_SIDE], pixels[:, -LEAST_SIDE:]]
     return [
         pixels[
             row * height // rows : (row + 1) * height // rows,

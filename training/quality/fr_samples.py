@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from runtime.decode import Pixels
 from runtime.errors import ConfigError
+from training.data.order import Order
 from training.data.picture import PictureError
 from training.models.full_reference import TILE_PX
 from training.quality.fr_recipes import FullReferenceRecipe
 from training.quality.kept_pictures import KeptPictures
 from training.quality.rated import BEST, WORST, Rated, RatedSet
-from training.utility.samples import Order
 
 Pair = tuple[Pixels, Pixels]
 

@@ -33,8 +33,15 @@ def find_photographs(folders: Sequence[Path], limit: int | None, seed: int) -> l
     """Every picture of the folders, each content once, by name; at most ``limit`` of a folder, chosen by the seed.
 
     Raises:
-        ConfigError: a folder has no picture, one cannot be read, or is smaller than a reference may be.
+        ConfigError: a folder has no picture, one cannot be read, or is smaller than a reference may be; or two folders
+            have one name, by which their photographs would be taken for each other.
     """
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            f"--pictures: two folders are called alike ({', '.join(names)}), and a photograph goes by its folder's "
+            "name: rename one, or give their common folder"
+        )
     found: dict[str, Photograph] = {}
     for folder in folders:
         paths = find_pictures(folder)

@@ -13,10 +13,10 @@ from runtime.decode import Pixels
 from runtime.errors import ConfigError
 from runtime.manifest import Input
 from runtime.preprocess import Preprocessor
+from training.data.order import Order
 from training.data.picture import read_picture
 from training.quality.rated import Rated, RatedSet
 from training.quality.target import Target
-from training.utility.samples import Order
 
 
 @dataclass(frozen=True)

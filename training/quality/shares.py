@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from training.data.order import Order
 from training.metrics.opinion import srocc
 from training.quality.deeprn_recipes import DeepRNRecipe
 from training.quality.features import Features
 from training.quality.losses import euclidean, huber, mos_euclidean
 from training.quality.teachers import Teachers
-from training.utility.samples import Order
 
 VALIDATION_BATCH = 256
 

@@ -14,13 +14,14 @@ from torch.nn import functional
 
 from runtime.errors import ConfigError
 from runtime.manifest import Input, Resize
+from training.data.order import Order
 from training.models.confidence import OUTPUT
 from training.models.efficientnet_lite import SIDE_PX
 from training.models.resnet import load_resnet18, resnet18_utility
 from training.models.utility import CLASSES, efficientnet_lite0_utility, freeze, load_imagenet_trunk
 from training.utility.label_set import LabelSet
 from training.utility.recipes import UtilityRecipe
-from training.utility.samples import Order, SamplePictures, require_sources
+from training.utility.samples import SamplePictures, require_sources
 from training.utility.targets import Targets, targets_of
 from training.utility.validation import Validation, validation_samples
 
