@@ -1,6 +1,7 @@
 """``evaluate quality`` and ``evaluate quality-fr``: the numbers of their tables, and errors that name what is wrong."""
 
 import csv
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
