@@ -236,6 +236,34 @@ def test_it_learns_which_is_worse(folder: Path, tmp_path: Path, variant: str) ->
     assert all(max(of, key=lambda level: of[level]) == 0 for of in scores.values())
 
 
+def test_a_set_without_sides_is_divided_by_a_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It learns from four contents of five, and is told to be new to the fifth alone."""
+    for content in range(1, 6):
+        for folder_name, name in (("reference_images", f"i{content:02}"), ("distorted_images", f"i{content:02}_24_1")):
+            path = tmp_path / "tid" / folder_name / f"{name}.bmp"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), pictures.noise(128, 128, content + len(name)))
+    lines = [f"{content}.5 i{content:02}_24_1.bmp" for content in range(1, 6)]
+    (tmp_path / "tid" / "mos_with_names.txt").write_text("\n".join(lines) + "\n")
+    words = ["train", "quality-fr", "--data", str(tmp_path / "tid"), "--split-seed", "2"]
+    words += ["--threads", "1", "--steps", "1", "--set", "batch_size=4", "--output", str(tmp_path / "run")]
+    assert main(words) == 0
+    assert "4 pictures teach" in capsys.readouterr().out
+    provenance = load_checkpoint(tmp_path / "run" / "quality-fr").description.provenance
+    assert "(split content 2)" in provenance.data
+    assert "--split-seed 2" in provenance.command
+    evaluate = ["evaluate", "quality-fr", "--set", str(tmp_path / "tid"), "--gates", str(tmp_path / "run/quality-fr")]
+    evaluate += ["--threads", "1", "--resamples", "0", "--output"]
+    told = []
+    for seed in ("2", "3"):
+        assert main([*evaluate, str(tmp_path / seed), "--split-seed", seed]) == 0
+        told.append(capsys.readouterr().out)
+    assert all("test side: 1 pictures of 1 contents" in one for one in told)
+    assert ["It was trained on pictures of" in one for one in told] == [False, True]
+    assert main([*words, "--split-of", "paper"]) == 2
+    assert "the paper's split learns from 8073 of 10073 pictures, not of 5" in capsys.readouterr().err
+
+
 def test_a_batch_is_of_whole_pictures(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
     """A batch that is no multiple of a picture's patches is refused by name."""
     words = ["train", "quality-fr", "--data", str(folder), "--output", str(tmp_path), "--set", "batch_size=30"]

@@ -19,10 +19,12 @@ from training.quality import live
 from training.quality.rated import Rated, RatedSet
 from training.quality.readers import LAYOUTS, read_rated, require_pictures
 from training.quality.splits import (
+    knows,
     median_and_quartiles,
     paper_split,
     read_splits,
     splits,
+    with_sides,
     write_splits,
 )
 
@@ -419,6 +421,33 @@ def test_the_papers_split_learns_from_8073_pictures() -> None:
         paper_split(judged([str(at) for at in range(50)]), 0)
     with pytest.raises(ConfigError, match="leaves one side without any"):
         splits(judged(["a", "b"]))
+
+
+def test_a_set_has_the_sides_of_its_seed() -> None:
+    """Those of ``splits``; sides of its own stay, unless the paper's are asked for; the digest tells which."""
+    rated = judged(list("abcdefghij"))
+    sides = with_sides(rated, 7, "content")
+    assert {one.content for one in sides.pictures if one.split == "test"} == set(splits(rated)[7].test)
+    assert sides.digest == "sha256:0 (split content 7)"
+    with pytest.raises(ConfigError, match=r"some has sides of its own.* leave --split-seed out"):
+        with_sides(sides, 0, "content")
+    whole = judged([str(at) for at in range(10_073)])
+    large = splits(whole, seeds=1)[0].apply(whole)
+    assert sum(one.split == "test" for one in with_sides(large, 0, "paper").pictures) == 2 * 2000
+
+
+def test_a_gate_knows_what_it_was_trained_on() -> None:
+    """The other side of its own split is new to it; that of another split, or of none, is not."""
+    rated = judged(list("abcdefghij"))
+    three, thirty = (with_sides(rated, seed, "content") for seed in (3, 30))
+    told = f"some {three.digest}; code 1"
+    assert not knows(three, told, tested=True)
+    assert knows(three, told, tested=False)
+    assert knows(thirty, told, tested=True)
+    assert knows(rated, told, tested=False)
+    assert knows(three, f"some {rated.digest}", tested=True)
+    assert not knows(rated, "some sha256:1", tested=False)
+    assert not knows(dataclasses.replace(rated, digest=""), told, tested=False)
 
 
 def test_results_over_seeds_are_told_by_the_middle() -> None:

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from training.quality.rated import RatedSet
 
 RESAMPLES = 1000
+DIVISIONS = ("content", "paper")
 
 
 def add_sets(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """``--set``, ``--layout``, ``--split``, ``--every`` and ``--gates``."""
+    """``--set``, ``--layout``, ``--split``, ``--split-seed``, ``--every`` and ``--gates``."""
     parser.add_argument(
         "--set",
         type=Path,
@@ -33,6 +34,7 @@ def add_sets(parser: argparse.ArgumentParser, *, required: bool) -> None:
         default="test",
         help="the set's own side; of a set without sides all pictures (%(default)s)",
     )
+    add_division(parser)
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="one content of N (%(default)s)")
     parser.add_argument(
         "--over-seeds",
@@ -48,6 +50,54 @@ def add_sets(parser: argparse.ArgumentParser, *, required: bool) -> None:
         required=True,
         metavar="GATE",
         help="engines (.onnx, .plan, .engine), and checkpoints by their STEM",
+    )
+
+
+def add_division(parser: argparse.ArgumentParser) -> None:
+    """``--split-seed`` and ``--split-of``."""
+    parser.add_argument(
+        "--split-seed",
+        type=natural,
+        metavar="N",
+        help="of sets without sides: every fifth content by this seed is for the test (all is learned from)",
+    )
+    parser.add_argument(
+        "--split-of",
+        choices=DIVISIONS,
+        default=DIVISIONS[0],
+        help="contents, or pictures as DeepRN's paper divides KonIQ-10k (%(default)s)",
+    )
+
+
+def divided(options: argparse.Namespace, rated: "RatedSet") -> "RatedSet":
+    """The set with the sides that the options ask for.
+
+    Raises:
+        ConfigError: see ``training.quality.splits.with_sides``; or a way of dividing is named without a seed.
+    """
+    from runtime.errors import ConfigError
+    from training.quality.splits import with_sides
+
+    if options.split_seed is None:
+        if options.split_of != DIVISIONS[0]:
+            raise ConfigError(f"--split-of {options.split_of} goes with --split-seed, which draws the sides")
+        return rated
+    return with_sides(rated, options.split_seed, options.split_of)
+
+
+def division_words(options: argparse.Namespace) -> list[str]:
+    """How the sides were asked for, in words of the command line."""
+    if options.split_seed is None:
+        return []
+    words = ["--split-seed", str(options.split_seed)]
+    return [*words, *(["--split-of", options.split_of] if options.split_of != DIVISIONS[0] else [])]
+
+
+def told_of(sets: "list[RatedSet]", more: "list[str] | None" = None) -> str:
+    """What a checkpoint says of the sets that it learned from, with a word more of each."""
+    words = [f" ({word})" for word in more] if more else [""] * len(sets)
+    return ", ".join(
+        f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest}{word}" for one, word in zip(sets, words, strict=True)
     )
 
 
@@ -75,7 +125,7 @@ def read_sets(options: argparse.Namespace) -> "list[RatedSet]":
     from runtime.errors import ConfigError
     from training.quality.readers import read_rated, require_pictures
 
-    sets = [read_rated(folder, options.layout) for folder in options.set]
+    sets = [divided(options, read_rated(folder, options.layout)) for folder in options.set]
     for one in sets:
         require_pictures(one)
     names = [one.name for one in sets]

@@ -9,6 +9,7 @@ from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
 from training.commands.origin import IMAGENET, of_held_out, provenance, weights_sha256
+from training.commands.quality_sets import add_division, divided, division_words, told_of
 from training.quality.deeprn_recipes import RECIPES, DeepRNRecipe
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def add(tasks: Commands) -> None:
     parser.add_argument(
         "--trunk", type=Path, metavar="FILE", help=f"{TRUNK} of another run: the first stage is done; its features, too"
     )
+    add_division(parser)
     fitting.add_run(parser, "deeprn")
     parser.set_defaults(command=run, remedy="pip install 'framegate[train]'", epochs=None)
 
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
 
     fitting.begin(options)
     recipe = asked_recipe(options)
-    sets = [read_rated(folder) for folder in options.data]
+    sets = [divided(options, read_rated(folder)) for folder in options.data]
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_pictures(one)
@@ -151,6 +153,7 @@ def _asked(options: argparse.Namespace, recipe: DeepRNRecipe, sets: "list[RatedS
         "weights_sha256": weights_sha256(options.weights),
         "trunk_sha256": _digest(options.trunk) if options.trunk else None,
         "set": {one.name: {"digest": one.digest, "shares_from": opinions_of(one)} for one in sets},
+        "split": [options.split_seed, options.split_of],
         "recipe": recipe.model_dump(),
         "steps": options.steps,
         "validate": options.validate,
@@ -181,9 +184,7 @@ def _save(
     from training.quality.deeprn import ARCHITECTURE, arguments_of, deeprn_head, deeprn_input
     from training.quality.teachers import opinions_of
 
-    learned = ", ".join(
-        f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest} (shares from {opinions_of(one)})" for one in sets
-    )
+    learned = told_of(sets, [f"shares from {opinions_of(one)}" for one in sets])
     description = Description(
         name=options.name,
         version="1",
@@ -201,7 +202,7 @@ def _save(
 
 def _words(options: argparse.Namespace) -> list[str]:
     """The command's own words; files go by their names alone."""
-    words = ["deeprn", "--data", *(folder.name for folder in options.data)]
+    words = ["deeprn", "--data", *(folder.name for folder in options.data), *division_words(options)]
     words += ["--weights", Path(options.weights).name] if options.weights != IMAGENET else []
     words += ["--trunk", options.trunk.name] if options.trunk else []
     words += ["--loss", options.loss] if options.loss else []

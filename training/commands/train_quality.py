@@ -8,6 +8,7 @@ from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands
 from training.commands.origin import IMAGENET, of_held_out, provenance
+from training.commands.quality_sets import add_division, divided, division_words, told_of
 from training.quality.light_recipes import RECIPES, LightRecipe
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def add(tasks: Commands) -> None:
         "--weights", choices=("imagenet", "none"), default="imagenet", help="of the trunks (%(default)s; none: random)"
     )
     fitting.add_recipe(parser, RECIPES, "light")
+    add_division(parser)
     fitting.add_run(parser, "quality")
     parser.set_defaults(command=run, remedy="pip install 'framegate[train]'")
 
@@ -47,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs)
     if recipe.batch_size % 2:
         raise ConfigError(f"batch_size={recipe.batch_size}: a batch holds pairs of pictures, so an even number is due")
-    sets = [read_rated(folder) for folder in options.data]
+    sets = [divided(options, read_rated(folder)) for folder in options.data]
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_pictures(one)
@@ -74,6 +76,7 @@ def _asked(options: argparse.Namespace, recipe: LightRecipe, sets: "list[RatedSe
         "task": "quality",
         "weights": options.weights,
         "set": {one.name: one.digest for one in sets},
+        "split": [options.split_seed, options.split_of],
         "recipe": recipe.model_dump(),
         **fitting.run_fields(options, plan),
     }
@@ -90,7 +93,6 @@ def _save(
     from training.checkpoint import Checkpoint, Description, save_checkpoint
     from training.quality.light_training import light_heads, light_inputs
 
-    learned = ", ".join(f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest}" for one in sets)
     description = Description(
         name=options.name,
         version="1",
@@ -99,7 +101,7 @@ def _save(
         inputs=light_inputs(),
         heads=light_heads(),
         provenance=provenance(
-            options, learned, commits, of_held_out(measures), licence="Apache-2.0", words=_words(options)
+            options, told_of(sets), commits, of_held_out(measures), licence="Apache-2.0", words=_words(options)
         ),
     )
     save_checkpoint(options.output / options.name, Checkpoint(description, network.cpu().eval()))
@@ -107,5 +109,5 @@ def _save(
 
 def _words(options: argparse.Namespace) -> list[str]:
     """The command's own words; files go by their names alone."""
-    words = ["quality", "--data", *(folder.name for folder in options.data)]
+    words = ["quality", "--data", *(folder.name for folder in options.data), *division_words(options)]
     return [*words, *(["--weights", options.weights] if options.weights != IMAGENET else [])]

@@ -8,6 +8,7 @@ from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
 from training.commands.origin import of_held_out, provenance, weights_sha256
+from training.commands.quality_sets import add_division, divided, division_words, told_of
 from training.quality.fr_recipes import RECIPES, FullReferenceRecipe
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def add(tasks: Commands) -> None:
         "--cache-gib", type=positive, default=4, help="memory for pictures that were read already (%(default)s)"
     )
     fitting.add_recipe(parser, RECIPES, "small")
+    add_division(parser)
     fitting.add_run(parser, "quality-fr")
     parser.set_defaults(command=run, remedy="pip install 'framegate[train]'")
 
@@ -61,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     network = full_reference(options.variant, options.pyramid)
     if options.weights is not None:
         _go_on_from(network, options.weights)
-    sets = [read_rated(folder) for folder in options.data]
+    sets = [divided(options, read_rated(folder)) for folder in options.data]
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_references(one)
@@ -89,6 +91,7 @@ def _asked(
         "pyramid": options.pyramid,
         "weights_sha256": weights_sha256(options.weights),
         "set": {one.name: one.digest for one in sets},
+        "split": [options.split_seed, options.split_of],
         "recipe": recipe.model_dump(),
         **fitting.run_fields(options, plan),
     }
@@ -121,7 +124,6 @@ def _save(
     from training.checkpoint import Checkpoint, Description, save_checkpoint
     from training.quality.fr_training import full_reference_heads, full_reference_inputs
 
-    learned = ", ".join(f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest}" for one in sets)
     description = Description(
         name=options.name,
         version="1",
@@ -130,7 +132,7 @@ def _save(
         inputs=full_reference_inputs(),
         heads=full_reference_heads(recipe.pooling),
         provenance=provenance(
-            options, learned, commits, of_held_out(measures), licence="Apache-2.0", words=_words(options)
+            options, told_of(sets), commits, of_held_out(measures), licence="Apache-2.0", words=_words(options)
         ),
     )
     save_checkpoint(options.output / options.name, Checkpoint(description, network.cpu().eval()))
@@ -138,7 +140,7 @@ def _save(
 
 def _words(options: argparse.Namespace) -> list[str]:
     """The command's own words; files go by their names alone."""
-    words = ["quality-fr", "--data", *(folder.name for folder in options.data)]
+    words = ["quality-fr", "--data", *(folder.name for folder in options.data), *division_words(options)]
     words += ["--variant", options.variant] if options.variant != VARIANTS[0] else []
     words += ["--pyramid", options.pyramid] if options.pyramid != PYRAMIDS[0] else []
     return [*words, *(["--weights", options.weights.name] if options.weights else [])]

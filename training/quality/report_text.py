@@ -7,6 +7,7 @@ from training.quality.columns import columns, columns_lines
 from training.quality.groups_text import contents_lines, kinds_lines, ladders_lines
 from training.quality.measures import Difference, Judged
 from training.quality.report import OnSet, Report
+from training.quality.splits import knows
 from training.quality.told_apart import BlurTest
 
 DEFINITIONS = (
@@ -68,7 +69,7 @@ def _facts(report: Report) -> Iterator[str]:
     for gate in report.gates:
         yield f"- Gate `{gate.name}` ({gate.digest}): sees {gate.view}. It learned from: {gate.data}"
         for one in report.sets:
-            if one.side in {"all", "train"} and one.rated.digest and one.rated.digest in gate.data:
+            if knows(one.rated, gate.data, tested=one.side not in {"all", "train"}):
                 yield f"  - **It was trained on pictures of `{one.rated.name}`: its numbers do not hold for others**"
 
 

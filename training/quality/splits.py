@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from training.files import write_whole
 from training.quality.rated import RatedSet
 
 FORMAT = "framegate/quality-splits/1"
+Division = Literal["content", "paper"]
 PAPER_TRAINING = 8073
 """Of KonIQ-10k's 10,073 pictures, by DeepRN (section 4)."""
 
@@ -64,6 +66,35 @@ def paper_split(rated: RatedSet, seed: int) -> SplitOfSeed:
             f"{rated.name}: the paper's split learns from {PAPER_TRAINING} of 10073 pictures, not of {len(contents)}"
         )
     return SplitOfSeed(seed, tuple(sorted(sorted(contents, key=_key(seed))[PAPER_TRAINING:])))
+
+
+def with_sides(rated: RatedSet, seed: int, of: Division) -> RatedSet:
+    """The set with the sides of one seed, so that a network learns from one and is held to the other.
+
+    Args:
+        rated: the set.
+        seed: which split.
+        of: ``content``, see ``splits``; ``paper``, see ``paper_split``, which replaces sides that the set has.
+
+    Raises:
+        ConfigError: the set has sides of its own, or cannot be divided so.
+    """
+    if of == "content" and any(one.split for one in rated.pictures):
+        raise ConfigError(f"{rated.name} has sides of its own, so none are drawn by a seed: leave --split-seed out")
+    split = paper_split(rated, seed) if of == "paper" else splits(rated, seeds=seed + 1)[seed]
+    return dataclasses.replace(split.apply(rated), digest=f"{rated.digest} (split {of} {seed})")
+
+
+def knows(rated: RatedSet, told: str, *, tested: bool) -> bool:
+    """Whether a gate was trained on pictures that it is held to.
+
+    Args:
+        rated: the set, perhaps with sides of ``with_sides``.
+        told: what the gate tells of its data: digests, and more.
+        tested: whether it is held to the set's test or validation side alone.
+    """
+    whole = rated.digest.partition(" (split ")[0]
+    return bool(whole) and whole in told and not (tested and rated.digest in told)
 
 
 def write_splits(path: Path, rated: RatedSet, drawn: Sequence[SplitOfSeed]) -> None:
