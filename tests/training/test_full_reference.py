@@ -24,6 +24,7 @@ from training.models.pyramid import SUMMARY, FeaturePyramid, FlatPyramid, Pyrami
 from training.quality.fr_recipes import RECIPES  # noqa: E402
 from training.quality.fr_samples import PairPatches, read_pair, require_references  # noqa: E402
 from training.quality.fr_scoring import pooled, score_pair  # noqa: E402
+from training.quality.fr_training import FullReferenceTask, Validation  # noqa: E402
 from training.quality.kept_pictures import KeptPictures  # noqa: E402
 from training.quality.proxy_set import read_proxy  # noqa: E402
 from training.quality.rated import Rated, RatedSet  # noqa: E402
@@ -164,6 +165,24 @@ def test_a_pictures_score_is_the_mean_of_its_tiles() -> None:
         for left in (0, 128, 172)
     ]
     assert score_pair(network, distorted, reference) == pytest.approx(np.mean(parts), abs=1e-5)
+
+
+def test_answers_beyond_the_best_come_back(folder: Path) -> None:  # noqa: F811 - the fixture
+    """Pooling takes no notice of them, so a network that begins there would learn nothing; their own cost moves it."""
+    network = full_reference()
+    torch.nn.init.constant_(network.head[-1].bias, 2.0)
+    samples = read_proxy(folder)
+    slopes = []
+    for beyond in (0.0, 1.0):
+        recipe = SMALL.model_copy(update={"whole": True, "pooling": 2.0, "beyond": beyond})
+        task = FullReferenceTask(
+            PairPatches([samples], recipe, KeptPictures(0), 0), Validation([], KeptPictures(0)), recipe
+        )
+        network.zero_grad()
+        task.losses(network, task.batch(0))["loss"].backward()
+        slopes.append(network.head[-1].bias.grad.item())
+    assert slopes[0] == 0
+    assert slopes[1] > 1  # downhill is down
 
 
 def test_pooling_is_minkowskis_mean_of_what_tiles_lack() -> None:

@@ -19,6 +19,9 @@ class FullReferenceRecipe(Recipe):
     the picture's score; but where a distortion is local, most patches show none of it."""
     pooling: Annotated[float, Field(ge=1, le=8)] = 1.0
     """How they are joined, and a picture's tiles later: see ``runtime.manifest.QualityFrHead``. The paper's is 1."""
+    beyond: Annotated[float, Field(ge=0)] = 1.0
+    """What answers above the best score cost, squared, where patches are pooled by more than 1: of them pooling takes
+    no notice, so that nothing else would bring them back; a network that begins there would stay there."""
     turned: bool = True
     """Patches are mirrored and turned by quarters, half of them and a quarter of them each way: no one would call them
     better or worse for it."""

@@ -68,13 +68,18 @@ class FullReferenceTask:
         return self._patches.batch(step)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Eq. 3, squared: as printed it is the error's size, and its two scores are one."""
+        """Eq. 3, squared: as printed it is the error's size, and its two scores are one.
+
+        And what the recipe asks for answers beyond the best.
+        """
         found = network.raw(*(as_tensor(pixels, self._device) for pixels in (batch.distorted, batch.reference)))
         share = torch.from_numpy(batch.share).to(self._device)
-        if self._recipe.whole:
-            found = pooled(found.reshape(-1, self._recipe.patches), self._recipe.pooling)
-            share = share[:: self._recipe.patches]
-        return {"loss": nn.functional.mse_loss(found, share)}
+        if not self._recipe.whole:
+            return {"loss": nn.functional.mse_loss(found, share)}
+        beyond = nn.functional.relu(found - 1).square().mean() if self._recipe.pooling > 1 else found.new_zeros(())
+        found = pooled(found.reshape(-1, self._recipe.patches), self._recipe.pooling)
+        error = nn.functional.mse_loss(found, share[:: self._recipe.patches])
+        return {"loss": error + self._recipe.beyond * beyond}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         return self._validation.run(network, self._device)
