@@ -48,7 +48,7 @@ def score_pair(
 
 
 def pooled(shares: Tensor, pooling: float) -> Tensor:
-    """(pictures, tiles) of the network's raw answers -> (pictures,): as ``score_pair``, but with a slope at the worst."""
+    """(pictures, tiles) of raw answers -> (pictures,): as ``score_pair``, but with a finite slope at the best score."""
     if pooling == 1:
         return shares.mean(dim=1)
     lost = nn.functional.relu(1 - shares) ** pooling
