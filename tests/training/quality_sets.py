@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 
 from runtime.decode import Pixels
+from training.metrics.votes import cut_gaussian, mean_and_deviation
 from training.quality.proxy_set import HEADER, RATINGS, ProxyHeader, ProxyRow, ratings_bytes
 from training.quality.rated import Side
-from training.quality.votes import cut_gaussian, mean_and_deviation
 
 SIDE_PX = 32
 GREY = 128

@@ -19,7 +19,8 @@ from tests import pictures  # noqa: E402
 from tests.training.test_quality_light import folder  # noqa: E402, F401 - a fixture
 from training.__main__ import main  # noqa: E402
 from training.checkpoint import load_checkpoint  # noqa: E402
-from training.models.full_reference import OUTPUT, TILE_PX, VARIANTS, Stream, full_reference  # noqa: E402
+from training.commands import train_quality_fr  # noqa: E402
+from training.models.full_reference import OUTPUT, PYRAMIDS, TILE_PX, VARIANTS, Stream, full_reference  # noqa: E402
 from training.models.pyramid import SUMMARY, FeaturePyramid, FlatPyramid, PyramidPooling, moved_parts  # noqa: E402
 from training.quality.fr_recipes import RECIPES  # noqa: E402
 from training.quality.fr_samples import PairPatches, read_pair, require_references  # noqa: E402
@@ -114,6 +115,11 @@ def test_the_feature_pyramid_is_the_one_of_its_paper() -> None:
         ]
         torch.testing.assert_close(levels(maps), torch.cat(wanted, dim=1), atol=1e-4, rtol=1e-4)
     assert moved_parts(16, 1).sum() == pytest.approx(4 + 2 * (4 - 1 / 4))  # what lies beyond the side is 0
+
+
+def test_the_command_knows_every_variant() -> None:
+    """It lists them itself, so that its help needs no PyTorch."""
+    assert (train_quality_fr.VARIANTS, train_quality_fr.PYRAMIDS) == (VARIANTS, PYRAMIDS)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -21,6 +21,7 @@ from training.__main__ import main  # noqa: E402
 from training.checkpoint import load_checkpoint  # noqa: E402
 from training.damage.apply import damaged  # noqa: E402
 from training.damage.damage import Damage  # noqa: E402
+from training.metrics.votes import cut_gaussian  # noqa: E402
 from training.models.efficientnet_lite import efficientnet_lite0, load_imagenet  # noqa: E402
 from training.models.quality_light import OUTPUT, STAGES, load_imagenet_trunks, quality_light  # noqa: E402
 from training.quality.calibrating import calibrate  # noqa: E402
@@ -29,7 +30,6 @@ from training.quality.proxy_set import HEADER, RATINGS, ProxyHeader, ProxyRow, r
 from training.quality.rated import Rated, RatedSet  # noqa: E402
 from training.quality.samples import Pairs, shown  # noqa: E402
 from training.quality.target import targets  # noqa: E402
-from training.quality.votes import cut_gaussian  # noqa: E402
 
 HEIGHT, WIDTH = 160, 200
 CONTENTS, SIGMAS = 6, (0.0, 1.5, 4.0)

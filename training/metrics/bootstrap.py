@@ -14,6 +14,7 @@ Numbers = NDArray[Any]
 Measure = Callable[[Numbers, Numbers], float]
 """(truth, predicted) -> a number."""
 SUBSETS, SUBSET_SIZE = 20, 100
+LEAST_PICTURES = SUBSETS * SUBSET_SIZE
 """Of DeepRN's own test (section 4)."""
 NAN = float("nan")
 
@@ -79,8 +80,8 @@ def paper_t_test(measure: Measure, truth: Numbers, first: Numbers, second: Numbe
     Raises:
         ValueError: there are fewer than 2000 pictures.
     """
-    if len(truth) < SUBSETS * SUBSET_SIZE:
-        raise ValueError(f"the paper's test needs {SUBSETS * SUBSET_SIZE} pictures; there are {len(truth)}")
-    order = np.random.default_rng(seed).permutation(len(truth))[: SUBSETS * SUBSET_SIZE].reshape(SUBSETS, SUBSET_SIZE)
+    if len(truth) < LEAST_PICTURES:
+        raise ValueError(f"the paper's test needs {LEAST_PICTURES} pictures; there are {len(truth)}")
+    order = np.random.default_rng(seed).permutation(len(truth))[:LEAST_PICTURES].reshape(SUBSETS, SUBSET_SIZE)
     values = [[measure(truth[part], own[part]) for part in order] for own in (first, second)]
     return float(stats.ttest_ind(*values).pvalue)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from training.metrics.correlation import lcc
 from training.metrics.opinion import srocc
-from training.quality.votes import cut_gaussian, koniq_deviation, mean_and_deviation
+from training.metrics.votes import cut_gaussian, koniq_deviation, mean_and_deviation
 
 Numbers = NDArray[Any]
 Floats = NDArray[np.float64]

@@ -23,6 +23,7 @@ from training.data.split import Split, split_of
 from training.feeder import made_ahead
 from training.files import write_whole
 from training.lock import only_writer
+from training.metrics.votes import mean_and_deviation, voted
 from training.quality.calibration import LEVELS, Calibration, calibrate
 from training.quality.fidelity import Fidelity, fidelity
 from training.quality.ladders import LADDERS, strength_at
@@ -39,7 +40,6 @@ from training.quality.proxy_set import (
 )
 from training.quality.rated import RatedSet
 from training.quality.references import Photograph, cuts, find_photographs
-from training.quality.votes import mean_and_deviation, voted
 
 CALIBRATION = "calibration.json"
 JOURNAL = "journal"

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from training.metrics.bootstrap import paired_difference
+from training.metrics.bootstrap import LEAST_PICTURES, paired_difference, paper_t_test
 from training.metrics.opinion import Agreement, agreement, srocc
 from training.metrics.ranking import Interval
 from training.quality.evaluation import Said
@@ -46,6 +46,8 @@ class Difference:
     """95 %, contents drawn anew."""
     p: float
     """Two-sided."""
+    paper_p: float | None = None
+    """Of DeepRN's own test; None where the set is too small for it."""
 
 
 def judged(rated: RatedSet, said: Said) -> Judged:
@@ -76,4 +78,7 @@ def differences(rated: RatedSet, said: Sequence[Said], resamples: int, seed: int
     pairs = combinations(said, 2) if len(said) <= MOST_COMPARED else ((said[0], other) for other in said[1:])
     for one, other in pairs:
         found = paired_difference(srocc, truth, one.scores, other.scores, contents, resamples=resamples, seed=seed)
-        yield Difference(one.method, other.method, found.difference, found.interval, found.p)
+        papers = (
+            paper_t_test(srocc, truth, one.scores, other.scores, seed=seed) if len(truth) >= LEAST_PICTURES else None
+        )
+        yield Difference(one.method, other.method, found.difference, found.interval, found.p, papers)

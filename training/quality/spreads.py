@@ -14,9 +14,9 @@ from training.metrics.distribution import (
     fit_sd_curve,
     mean_distribution,
 )
+from training.metrics.votes import mean_and_deviation
 from training.quality.evaluation import Said, at, has_shares, true_shares
 from training.quality.rated import RatedSet
-from training.quality.votes import mean_and_deviation
 
 Floats = NDArray[np.float64]
 LEAST_TO_FIT = 20

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.metrics.votes import cut_gaussian, koniq_deviation
 from training.quality.rated import BEST, WORST, Distribution, RatedSet
-from training.quality.votes import cut_gaussian, koniq_deviation
 
 
 @dataclass(frozen=True, slots=True)
