@@ -211,7 +211,7 @@ class Bench:
             max_pixels=MAX_PIXELS,
             open_codec=self._open_codec,
         )
-        policy = policy_for([engine.manifest], None, None)
+        policy = policy_for([engine.manifest])
         return Pipeline([engine], policy, way, workers=workers, in_flight=arguments.in_flight)
 
     def _engine(self) -> DeviceEngine:

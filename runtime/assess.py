@@ -210,6 +210,17 @@ def _document(one: Judged, decisions: Decisions) -> dict[str, Any]:
     return decisions.make(one.outcome, id_=id_, stream=None, source=source, frame_id=str(path))
 
 
+def _asked(arguments: argparse.Namespace) -> Policy:
+    return Policy(
+        min_utility=arguments.min_utility,
+        min_mos=arguments.min_mos,
+        min_clarity=arguments.min_clarity,
+        min_cover=arguments.min_cover,
+        min_satisfied=arguments.min_satisfied,
+        min_full_reference=arguments.min_full_reference,
+    )
+
+
 def _open(arguments: argparse.Namespace) -> Pipeline:
     return open_pipeline(
         arguments.engine,
@@ -219,11 +230,7 @@ def _open(arguments: argparse.Namespace) -> Pipeline:
         in_flight=2,
         max_pixels=arguments.max_pixels,
         decode=arguments.decode,
-        min_utility=arguments.min_utility,
-        min_mos=arguments.min_mos,
-        min_clarity=arguments.min_clarity,
-        min_cover=arguments.min_cover,
-        min_satisfied=arguments.min_satisfied,
+        asked=_asked(arguments),
         aspect=arguments.aspect,
     )
 
@@ -234,12 +241,7 @@ def _open_comparison(arguments: argparse.Namespace) -> Comparison:
         provider=arguments.provider,
         threads=arguments.threads or usable_cpus(),
         max_pixels=arguments.max_pixels,
-        min_utility=arguments.min_utility,
-        min_mos=arguments.min_mos,
-        min_clarity=arguments.min_clarity,
-        min_cover=arguments.min_cover,
-        min_satisfied=arguments.min_satisfied,
-        min_full_reference=arguments.min_full_reference,
+        asked=_asked(arguments),
         aspect=arguments.aspect,
     )
 

@@ -16,7 +16,6 @@ from runtime.judging import MAX_BATCH, judge_all
 from runtime.manifest import compares
 from runtime.pipeline import Judgement, Outcome, Pipeline, open_pipeline
 from runtime.policy import Policy, policy_for
-from runtime.satisfied import Satisfied
 
 T = TypeVar("T")
 
@@ -86,12 +85,7 @@ def open_comparison(
     provider: Provider,
     threads: int,
     max_pixels: int,
-    min_utility: float | None = None,
-    min_mos: float | None = None,
-    min_clarity: float | None = None,
-    min_cover: float | None = None,
-    min_satisfied: Satisfied | None = None,
-    min_full_reference: float | None = None,
+    asked: Policy | None = None,
     aspect: Aspect | None = None,
 ) -> Comparison:
     """Open and warm up the engine that compares, and those beside it.
@@ -133,5 +127,5 @@ def open_comparison(
         manifests = [each.manifest for each in [*(alone.engines if alone else []), engine]]
         if aspect is not None:
             require_saliency(manifests, f"the aspect {aspect} of covers")
-        policy = policy_for(manifests, min_utility, min_mos, min_clarity, min_cover, min_satisfied, min_full_reference)
+        policy = policy_for(manifests, asked)
         return Comparison(engine, alone, policy, opened.pop_all())

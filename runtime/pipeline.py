@@ -18,7 +18,6 @@ from runtime.heads import Result, read_head
 from runtime.manifest import compares
 from runtime.policy import Policy, policy_for
 from runtime.prepare import Decode, HostWay, Size, Value, Way
-from runtime.satisfied import Satisfied
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +118,7 @@ def open_pipeline(
     in_flight: int,
     max_pixels: int,
     decode: Decode = "cpu",
-    min_utility: float | None = None,
-    min_mos: float | None = None,
-    min_clarity: float | None = None,
-    min_cover: float | None = None,
-    min_satisfied: Satisfied | None = None,
+    asked: Policy | None = None,
     aspect: Aspect | None = None,
 ) -> Pipeline:
     """Open and warm up the engines, and the pipeline around them.
@@ -147,7 +142,7 @@ def open_pipeline(
             engines.append(engine)
         require_distinct_heads(zip(paths, engines, strict=True))
         manifests = [engine.manifest for engine in engines]
-        policy = policy_for(manifests, min_utility, min_mos, min_clarity, min_cover, min_satisfied)
+        policy = policy_for(manifests, asked)
         if aspect is not None:
             require_saliency(manifests, f"the aspect {aspect} of covers")
         way: Way

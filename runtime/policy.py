@@ -1,7 +1,7 @@
 """Keep or drop: the thresholds, and the reasons that name which of them a frame missed."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runtime.cover import Cover
 from runtime.errors import ConfigError
@@ -18,18 +18,30 @@ FULL_REFERENCE_BELOW = "full-reference-below-threshold"
 REASONS = (UTILITY_BELOW, QUALITY_BELOW, CLARITY_BELOW, COVER_BELOW, SATISFIED_BELOW, FULL_REFERENCE_BELOW)
 
 BOUNDS = {
-    "--min-utility": (0, 1),
-    "--min-mos": (1, 5),
-    "--min-clarity": (1, 10),
-    "--min-cover": (0, 1),
-    "--min-full-reference": (1, 5),
+    "min_utility": (0, 1),
+    "min_mos": (1, 5),
+    "min_clarity": (1, 10),
+    "min_cover": (0, 1),
+    "min_full_reference": (1, 5),
 }
 """What each threshold is of."""
+DEFAULTS = {
+    "min_utility": "utility",
+    "min_mos": "quality",
+    "min_clarity": "clarity",
+    "min_full_reference": "quality_fr",
+}
+"""The head whose manifest may have each."""
+HEADS = {name: (kind,) for name, kind in DEFAULTS.items()} | {
+    "min_cover": ("clarity", "saliency"),
+    "min_satisfied": ("quality",),
+}
+"""The heads that each is about."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A frame is kept if every score that has a threshold reaches it."""
+    """A frame is kept if every score that has a threshold reaches it; None: there is no threshold."""
 
     min_utility: float | None = None
     min_mos: float | None = None
@@ -58,45 +70,36 @@ class Policy:
             yield FULL_REFERENCE_BELOW
 
 
-def policy_for(
-    manifests: Iterable[Manifest],
-    min_utility: float | None = None,
-    min_mos: float | None = None,
-    min_clarity: float | None = None,
-    min_cover: float | None = None,
-    min_satisfied: Satisfied | None = None,
-    min_full_reference: float | None = None,
-) -> Policy:
+def policy_for(manifests: Iterable[Manifest], asked: Policy | None = None) -> Policy:
     """The operator's thresholds, and the manifests' where he gives none.
 
     Raises:
         ConfigError: a threshold for a head that no engine has, or one that its scores cannot have.
     """
-    defaults = {head.kind: head_threshold(head) for manifest in manifests for head in manifest.heads}
-    for flag, value, kinds in (
-        ("--min-utility", min_utility, ["utility"]),
-        ("--min-mos", min_mos, ["quality"]),
-        ("--min-clarity", min_clarity, ["clarity"]),
-        ("--min-cover", min_cover, ["clarity", "saliency"]),
-        ("--min-satisfied", min_satisfied, ["quality"]),
-        ("--min-full-reference", min_full_reference, ["quality_fr"]),
-    ):
-        for kind in kinds:
-            if value is not None and kind not in defaults:
-                raise ConfigError(f"{flag} {value}: no engine given has a head {kind!r}; they have {sorted(defaults)}")
-        if value is None or isinstance(value, Satisfied):
-            continue
-        low, high = BOUNDS[flag]
-        if not low <= value <= high:  # nor is NaN
-            raise ConfigError(f"{flag} {value}: a number from {low} to {high} is due")
-    return Policy(
-        min_utility if min_utility is not None else defaults.get("utility"),
-        min_mos if min_mos is not None else defaults.get("quality"),
-        min_clarity if min_clarity is not None else defaults.get("clarity"),
-        min_cover,
-        min_satisfied,
-        min_full_reference if min_full_reference is not None else defaults.get("quality_fr"),
-    )
+    asked = asked or Policy()
+    defaults: dict[str, float | None] = {
+        head.kind: head_threshold(head) for manifest in manifests for head in manifest.heads
+    }
+    for name, kinds in HEADS.items():
+        _require_possible(name, getattr(asked, name), kinds, defaults)
+    own = {name: defaults.get(kind) for name, kind in DEFAULTS.items() if getattr(asked, name) is None}
+    return replace(asked, **own)  # type: ignore[arg-type] # of numbers alone
+
+
+def _require_possible(
+    name: str, value: float | Satisfied | None, kinds: Iterable[str], heads: Mapping[str, float | None]
+) -> None:
+    if value is None:
+        return
+    flag = f"--{name.replace('_', '-')}"
+    for kind in kinds:
+        if kind not in heads:
+            raise ConfigError(f"{flag} {value}: no engine given has a head {kind!r}; they have {sorted(heads)}")
+    if isinstance(value, Satisfied):
+        return
+    low, high = BOUNDS[name]
+    if not low <= value <= high:  # nor is NaN
+        raise ConfigError(f"{flag} {value}: a number from {low} to {high} is due")
 
 
 def _below(score: float | None, threshold: float | None) -> bool:

@@ -139,11 +139,7 @@ def _pipeline(settings: Settings, stack: ExitStack) -> Pipeline:
         in_flight=settings.in_flight,
         max_pixels=settings.max_pixels,
         decode=settings.decode,
-        min_utility=settings.min_utility,
-        min_mos=settings.min_mos,
-        min_clarity=settings.min_clarity,
-        min_cover=settings.min_cover,
-        min_satisfied=settings.satisfied,
+        asked=settings.asked,
         aspect=settings.aspect,
     )
     stack.callback(pipeline.close)

@@ -25,6 +25,7 @@ from runtime.decode import MAX_PIXELS
 from runtime.engine import Provider
 from runtime.errors import ConfigError
 from runtime.logs import LogFormat
+from runtime.policy import Policy
 from runtime.prepare import Decode
 from runtime.satisfied import Satisfied, parse_satisfied
 from stream.client import typed_option
@@ -159,6 +160,11 @@ class Settings(BaseSettings):
     def satisfied(self) -> Satisfied | None:
         """The share of viewers that ``min_satisfied`` asks for."""
         return None if self.min_satisfied is None else parse_satisfied(self.min_satisfied)
+
+    @property
+    def asked(self) -> Policy:
+        """The thresholds that the operator gives; where he gives none, the engines' manifests have a word."""
+        return Policy(self.min_utility, self.min_mos, self.min_clarity, self.min_cover, self.satisfied)
 
     @property
     def kafka_options(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from runtime.errors import ConfigError, EngineError, FrameError, InferenceError,
 from runtime.heads import Quality, Utility
 from runtime.manifest import QualityHead
 from runtime.pipeline import Judgement, Outcome, Pipeline, open_pipeline
+from runtime.policy import Policy
 from runtime.prepare import Value
 from tests.engines import NORMALISED, OUTPUTS, PIXELS, brightness, fitting_manifest, make_engine
 from tests.pictures import jpeg, noise, png, scene
@@ -244,7 +245,7 @@ def test_a_fault_of_ours_is_not_the_frames(careful: Pipeline) -> None:
 
 def test_thresholds_of_the_operator(opened: Open, folder: Path) -> None:
     """They go before the manifest's, on the edge a frame is kept."""
-    pipeline = opened(make_engine(folder / "u.onnx"), min_utility=1.0)
+    pipeline = opened(make_engine(folder / "u.onnx"), asked=Policy(1.0))
 
     white, light = pipeline.judge([grey(255), grey(254)])
 
@@ -273,8 +274,8 @@ def test_quality_is_read(opened: Open, folder: Path) -> None:
     ("heads", "other", "error", "text"),
     [
         ([("utility",), ("utility",)], {}, ConfigError, "both have a head 'utility'"),
-        ([("utility",)], {"min_mos": 3}, ConfigError, "--min-mos 3"),
-        ([("quality",)], {"min_utility": 0.5}, ConfigError, "--min-utility"),
+        ([("utility",)], {"asked": Policy(min_mos=3)}, ConfigError, "--min-mos 3"),
+        ([("quality",)], {"asked": Policy(0.5)}, ConfigError, "--min-utility"),
     ],
 )
 def test_what_cannot_go_together_is_refused_at_the_start(

@@ -25,7 +25,7 @@ from runtime.errors import ConfigError, EngineError, FrameError, FramegateError,
 from runtime.heads import Utility
 from runtime.manifest import Input, Resize
 from runtime.pipeline import Judgement, Outcome, Pipeline, open_pipeline
-from runtime.policy import policy_for
+from runtime.policy import Policy, policy_for
 from runtime.prepare import HostWay, Value
 from runtime.prepare_cuda import DeviceWay, open_device_way
 from runtime.service import dry_run
@@ -75,7 +75,7 @@ def opened(kernels: dict[str, HostKernel], open_codec: Callable[[], Codec]) -> I
         decoder = CudaDecoder(
             device, MAX_PIXELS, workers=workers, threads=2, open_codec=open_codec, part_bytes=part_bytes
         )
-        policy = policy_for([engine.manifest for engine in engines], None, None)
+        policy = policy_for([engine.manifest for engine in engines])
         way = DeviceWay(engines, decoder, MAX_BATCH)
         made.append(Pipeline(list(engines), policy, way, workers=workers, in_flight=in_flight))
         return made[-1]
@@ -211,7 +211,7 @@ def test_batches_overlap(kernels: dict[str, HostKernel], folder: Path) -> None:
     workers = ThreadPoolExecutor(2)
     fields: dict[str, Any] = {"workers": workers, "threads": 2, "max_batch": MAX_BATCH, "max_pixels": MAX_PIXELS}
     way = open_device_way([Path("overlap")], [engine], open_codec=lambda: Meeting(barrier), **fields)
-    pipeline = Pipeline([engine], policy_for([engine.manifest], None, None), way, workers=workers, in_flight=2)
+    pipeline = Pipeline([engine], policy_for([engine.manifest]), way, workers=workers, in_flight=2)
 
     futures = [pipeline.submit([PLAIN] * 3) for _ in range(4)]
 
@@ -365,7 +365,7 @@ def test_enough_memory(opening: Opening, kernels: dict[str, HostKernel], folder:
     [
         ({}, {"manifest": None}, {}, "no manifest"),
         ({}, {"kinds": ("utility",)}, {}, "both have a head"),
-        ({"kinds": ("quality",)}, None, {"min_utility": 0.5}, "--min-utility"),
+        ({"kinds": ("quality",)}, None, {"asked": Policy(0.5)}, "--min-utility"),
         ({"squeeze": False}, {}, {}, r"first\.onnx"),
     ],
     ids=["second engine", "heads", "policy", "warm-up"],
@@ -413,7 +413,7 @@ def of_two_kinds(
     engines: list[DeviceEngine] = [compiled, on_device(onnx, device)]
     workers = ThreadPoolExecutor(2)
     decoder = CudaDecoder(device, MAX_PIXELS, workers=workers, threads=2, open_codec=open_codec, part_bytes=20_000)
-    policy = policy_for([engine.manifest for engine in engines], None, None)
+    policy = policy_for([engine.manifest for engine in engines])
     way = DeviceWay(engines, decoder, MAX_BATCH)
     pipeline = Pipeline(list(engines), policy, way, workers=workers, in_flight=2)
     yield pipeline, on_host(plan.with_suffix(".onnx"), onnx)
@@ -465,7 +465,7 @@ def test_a_device_engine_goes_the_hosts_way_too(
     workers = ThreadPoolExecutor(2)
     fields: dict[str, Any] = {"max_batch": MAX_BATCH, "in_flight": 2, "max_pixels": MAX_PIXELS}
     way = HostWay([engine], workers=workers, threads=2, **fields)
-    pipeline = Pipeline([engine], policy_for([engine.manifest], None, None), way, workers=workers, in_flight=2)
+    pipeline = Pipeline([engine], policy_for([engine.manifest]), way, workers=workers, in_flight=2)
     names = [name for name in ALL if name not in BAD]
 
     for start in range(0, len(names), MAX_BATCH):

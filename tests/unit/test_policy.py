@@ -29,19 +29,19 @@ def results(utility: float | None = None, mos: float | None = None) -> dict[str,
 
 def test_thresholds_default_to_the_manifests() -> None:
     """Each engine knows where its scores part good frames from bad."""
-    assert policy_for(BOTH, None, None) == Policy(0.5, 3)
-    assert policy_for([fitting_manifest("both", ("utility", "quality"))], None, None) == Policy(0.5, 3)
+    assert policy_for(BOTH) == Policy(0.5, 3)
+    assert policy_for([fitting_manifest("both", ("utility", "quality"))]) == Policy(0.5, 3)
 
 
 def test_the_operator_goes_first() -> None:
     """Also with 0, which is a threshold, not the lack of one."""
-    assert policy_for(BOTH, 0.9, None) == Policy(0.9, 3)
-    assert policy_for(BOTH, 0, 1) == Policy(0, 1)
+    assert policy_for(BOTH, Policy(0.9, None)) == Policy(0.9, 3)
+    assert policy_for(BOTH, Policy(0, 1)) == Policy(0, 1)
 
 
 def test_a_head_that_is_not_there_has_no_threshold() -> None:
     """Nothing is dropped by a score that nobody gives."""
-    assert policy_for(BOTH[:1], None, None) == Policy(0.5, None)
+    assert policy_for(BOTH[:1]) == Policy(0.5, None)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_head_that_is_not_there_has_no_threshold() -> None:
 def test_a_threshold_for_no_head_is_refused(utility: float | None, mos: float | None, text: str) -> None:
     """The operator would believe that frames are filtered by it: an error, with what there is."""
     with pytest.raises(ConfigError, match=text):
-        policy_for(BOTH[:1], utility, mos)
+        policy_for(BOTH[:1], Policy(utility, mos))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_threshold_is_of_its_scores_range(flag: str, value: float) -> None:
     manifests = [*BOTH, cover_manifest()]
     asked: dict[str, Any] = {flag: value}
     with pytest.raises(ConfigError, match=f"--{flag.replace('_', '-')} {value}: a number from . to 1?. is due"):
-        policy_for(manifests, **asked)
+        policy_for(manifests, Policy(**asked))
 
     with pytest.raises(ConfigError, match=flag):
         load_settings(["--engine", "any.onnx", f"--{flag.replace('_', '-')}={value}"])
@@ -103,7 +103,8 @@ def test_clarity_has_the_engines_threshold_if_it_has_one() -> None:
     """An engine may leave it open; a cover's score has no threshold but the operator's."""
     assert policy_for([cover_manifest()]) == Policy()
     assert policy_for([cover_manifest(threshold=4)]) == Policy(min_clarity=4)
-    assert policy_for([cover_manifest(threshold=4)], min_clarity=1, min_cover=0) == Policy(min_clarity=1, min_cover=0)
+    asked = Policy(min_clarity=1, min_cover=0)
+    assert policy_for([cover_manifest(threshold=4)], asked) == asked
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_clarity_has_the_engines_threshold_if_it_has_one() -> None:
 def test_a_cover_threshold_needs_its_heads(manifest: Manifest, flags: dict[str, Any], text: str) -> None:
     """A cover's score is of two heads: without one of them nothing would ever be dropped by it."""
     with pytest.raises(ConfigError, match=text):
-        policy_for([manifest], **flags)
+        policy_for([manifest], Policy(**flags))
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_shares_that_do_not_sum_exactly() -> None:
 )
 def test_both_thresholds_hold(distribution: tuple[float, ...], reasons: list[str]) -> None:
     """A frame must reach the mean and the share, each for its own sake."""
-    policy = policy_for([QUALITY], min_mos=3, min_satisfied=Satisfied(0.8, 3))
+    policy = policy_for([QUALITY], Policy(min_mos=3, min_satisfied=Satisfied(0.8, 3)))
 
     assert policy.reasons({"quality": quality(*distribution)}) == reasons
 
@@ -135,14 +135,14 @@ def test_both_thresholds_hold(distribution: tuple[float, ...], reasons: list[str
 def test_it_needs_a_distribution() -> None:
     """Without the head the operator would believe that frames are filtered by it."""
     with pytest.raises(ConfigError, match=r"--min-satisfied 0\.8@3: no engine given has a head 'quality'.*'utility'"):
-        policy_for([fitting_manifest("u")], min_satisfied=Satisfied(0.8, 3))
+        policy_for([fitting_manifest("u")], Policy(min_satisfied=Satisfied(0.8, 3)))
 
 
 @settings(deadline=None, max_examples=15)
 @given(distributions, st.none() | st.builds(Satisfied, st.floats(0.01, 1), scores))
 def test_a_decision_tells_the_share(distribution: tuple[float, ...], asked: Satisfied | None) -> None:
     """Beside what was asked for, by the schema; nothing where nothing was."""
-    policy = policy_for([QUALITY], min_satisfied=asked)
+    policy = policy_for([QUALITY], Policy(min_satisfied=asked))
     results: dict[str, Result] = {"quality": quality(*distribution)}
     judgement = Judgement(64, 48, results, policy.reasons(results))
     decision = Decisions([QUALITY], policy).make(

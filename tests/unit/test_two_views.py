@@ -227,7 +227,7 @@ def device_pipeline(path: Path) -> Pipeline:
     engine, workers = on_device(path, device), ThreadPoolExecutor(2)
     decoder = CudaDecoder(device, MAX_PIXELS, workers=workers, threads=2, open_codec=HostCodec, part_bytes=300_000)
     way = DeviceWay([engine], decoder, MAX_BATCH)
-    return Pipeline([engine], policy_for([engine.manifest], None, None), way, workers=workers, in_flight=2)
+    return Pipeline([engine], policy_for([engine.manifest]), way, workers=workers, in_flight=2)
 
 
 def told(outcome: Outcome) -> Any:
