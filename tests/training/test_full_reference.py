@@ -23,12 +23,13 @@ from training.commands import train_quality_fr  # noqa: E402
 from training.models.full_reference import OUTPUT, PYRAMIDS, TILE_PX, VARIANTS, Stream, full_reference  # noqa: E402
 from training.models.pyramid import SUMMARY, FeaturePyramid, FlatPyramid, PyramidPooling, moved_parts  # noqa: E402
 from training.quality.fr_recipes import RECIPES  # noqa: E402
-from training.quality.fr_samples import PairPatches, read_pair, require_references  # noqa: E402
+from training.quality.fr_samples import PairPatches, read_pair  # noqa: E402
 from training.quality.fr_scoring import pooled, score_pair  # noqa: E402
 from training.quality.fr_training import FullReferenceTask, Validation  # noqa: E402
 from training.quality.kept_pictures import KeptPictures  # noqa: E402
 from training.quality.proxy_set import read_proxy  # noqa: E402
 from training.quality.rated import Rated, RatedSet  # noqa: E402
+from training.quality.readers import require_references  # noqa: E402
 
 SMALL = RECIPES["small"].model_copy(update={"batch_size": 8, "patches": 2})
 
@@ -224,7 +225,7 @@ def test_pairs_that_cannot_be_compared_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"of 200 x 127 pixels; the network sees tiles of 128 x 128"):
         read_pair(rated(tmp_path, (200, 127), (200, 127)), KeptPictures(0))
     alone = Rated("a.png", tmp_path / "d.png", None, "a", 3.0)
-    with pytest.raises(ConfigError, match=r"1 of 1 pictures have no reference, a\.png"):
+    with pytest.raises(ConfigError, match=r"1 of 1 pictures have no reference, such as a\.png"):
         require_references(RatedSet("some", (alone,), (1, 5)))
 
 

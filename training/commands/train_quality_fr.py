@@ -50,11 +50,11 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from training.models.full_reference import full_reference
-    from training.quality.fr_samples import PairPatches, require_references
+    from training.quality.fr_samples import PairPatches
     from training.quality.fr_training import FullReferenceTask, Validation
     from training.quality.held_out import held_out, learned
     from training.quality.kept_pictures import KeptPictures
-    from training.quality.readers import read_rated, require_pictures
+    from training.quality.readers import read_rated, require_pictures, require_references
     from training.trainer import Trainer
 
     fitting.begin(options)

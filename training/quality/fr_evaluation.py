@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.progress import track
 
 from runtime.decode import Pixels
-from runtime.errors import ConfigError
 from training.data.picture import read_picture
 from training.feeder import made_ahead
 from training.quality.evaluation import Said
 from training.quality.fr_gate import FullReferenceGate, Pair
 from training.quality.rated import Rated, RatedSet
+from training.quality.readers import require_references
 from training.quality.reference_metrics import METRICS, measure, with_mean_rank
 
 Floats = NDArray[np.float64]
@@ -47,20 +47,6 @@ class References:
         with self._lock:
             self._kept.append((path, pixels))
         return pixels
-
-
-def require_references(rated: RatedSet) -> None:
-    """All pictures must have one.
-
-    Raises:
-        ConfigError: one has none; it names it, and says how many.
-    """
-    lacking = [one.name for one in rated.pictures if one.reference is None]
-    if lacking:
-        raise ConfigError(
-            f"{rated.name}: {len(lacking)} of {len(rated)} pictures have no reference, such as {lacking[0]}; a "
-            "full-reference gate needs a set with references: TID, LIVE release 2, CSIQ, or one of `build quality`"
-        )
 
 
 def compare(rated: RatedSet, gates: Sequence[FullReferenceGate], workers: int = 1) -> list[Said]:

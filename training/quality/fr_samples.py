@@ -31,26 +31,13 @@ class Batch:
     """(n,): the score of the patch's picture, 0 for the worst and 1 for the best."""
 
 
-def require_references(rated: RatedSet) -> None:
-    """Raises ConfigError where a picture has no reference, or its file is not there."""
-    alone = [one.name for one in rated.pictures if one.reference is None]
-    if alone:
-        raise ConfigError(
-            f"{rated.name}: {len(alone)} of {len(rated)} pictures have no reference, {alone[0]} among them; a "
-            "full-reference network needs one for each: take a set that has them"
-        )
-    missing = sorted({str(one.reference) for one in rated.pictures if one.reference and not one.reference.is_file()})
-    if missing:
-        raise ConfigError(f"{rated.name}: {len(missing)} references are not there, {missing[0]} among them")
-
-
 def read_pair(picture: Rated, pictures: KeptPictures) -> Pair:
     """A picture and its reference, (height, width, 3) uint8 RGB.
 
     Raises:
         PictureError: one cannot be read, they are not of one size, or smaller than a tile.
     """
-    assert picture.reference is not None  # ``require_references``
+    assert picture.reference is not None  # ``readers.require_references``
     distorted, reference = pictures.of(picture.path), pictures.of(picture.reference)
     if distorted.shape != reference.shape:
         raise PictureError(

@@ -104,3 +104,16 @@ def _sound(root: Path, rated: RatedSet) -> RatedSet:
             f"{root}: {rated.name} has {len(odd)} scores that are no numbers, that of {odd[0]} among them"
         )
     return rated
+
+
+def require_references(rated: RatedSet) -> None:
+    """Raises ConfigError where a picture has no reference, or its file is not there."""
+    lacking = [one.name for one in rated.pictures if one.reference is None]
+    if lacking:
+        raise ConfigError(
+            f"{rated.name}: {len(lacking)} of {len(rated)} pictures have no reference, such as {lacking[0]}; what "
+            "compares with references needs a set that has them: TID, LIVE release 2, CSIQ, or one of `build quality`"
+        )
+    missing = sorted({str(one.reference) for one in rated.pictures if one.reference and not one.reference.is_file()})
+    if missing:
+        raise ConfigError(f"{rated.name}: {len(missing)} references are not there, {missing[0]} among them")
