@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 PLANES = 7
+MOST = 6.0
+"""How far from 0 a normalised plane may be: what is worse than all that was learned from must not become what nothing
+was learned of. Squares of it also stay within half precision when they are summed."""
 PARTS = 4
 """Parts of a tile along each side, of which the means are told."""
 GRADIENT, CHROMA = 0.0026, 0.0085
@@ -25,9 +28,9 @@ LUMINANCE = (0.299, 0.587, 0.114)
 class Similarity(nn.Module):  # type: ignore[misc] # torch is untyped where only serving is installed
     """Tiles of a picture and of its reference, (batch, 3, side, side), RGB in 0..255 -> (batch, 7, side, side).
 
-    Normalised planes: the difference of luminance; the length of the difference in luminance and both colours; the
-    difference of the gradients' lengths; how unlike gradients are, at full and at half size; and how unlike chroma is,
-    at both sizes. ``side`` is even.
+    Normalised planes, bent to lie within -6 and 6: the difference of luminance; the length of the difference in
+    luminance and both colours; the difference of the gradients' lengths; how unlike gradients and chroma are; and both
+    at half size. ``side`` is even.
     """
 
     def __init__(self) -> None:
@@ -44,8 +47,8 @@ class Similarity(nn.Module):  # type: ignore[misc] # torch is untyped where only
         unlike = [unlike_edges(*edges), unlike_chroma(own[1:], other[1:])]
         at_half = unlike_edges(*(gradient(planes[0]) for planes in halves)), unlike_chroma(*(one[1:] for one in halves))
         unlike += [functional.interpolate(maps, scale_factor=2.0, mode="nearest") for maps in at_half]
-        found: Tensor = self.normal(torch.cat([light, length, edges[0] - edges[1], *unlike], dim=1))
-        return found
+        planes = self.normal(torch.cat([light, length, edges[0] - edges[1], *unlike], dim=1))
+        return MOST * torch.tanh(planes / MOST)
 
     def summary(self, planes: Tensor) -> Tensor:
         """Means over 4 x 4 parts, of the planes and of their squares: (batch, 224)."""
@@ -88,6 +91,6 @@ def unlike_edges(own: Tensor, other: Tensor) -> Tensor:
 
 
 def unlike_chroma(own: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-    """As ``unlike_edges``, of Cb and Cr together."""
+    """As ``unlike_edges``, of Cb and Cr together, which have a sign: in [0, 2], 1 where one picture has no colour."""
     apart = sum((a - b) ** 2 for a, b in zip(own, other, strict=True))
     return apart / (sum(plane**2 for plane in (*own, *other)) + CHROMA)

@@ -20,13 +20,16 @@ class FullReferenceRecipe(Recipe):
     pooling: Annotated[float, Field(ge=1, le=8)] = 1.0
     """How they are joined, and a picture's tiles later: see ``runtime.manifest.QualityFrHead``. The paper's is 1."""
     beyond: Annotated[float, Field(ge=0)] = 1.0
-    """What answers above the best score cost, squared, where patches are pooled by more than 1: of them pooling takes
+    """With ``whole``: what answers above the best score cost, squared, where ``pooling`` is more than 1: of them pooling takes
     no notice, so that nothing else would bring them back; a network that begins there would stay there."""
     turned: bool = True
     """Patches are mirrored and turned by quarters, half of them and a quarter of them each way: no one would call them
     better or worse for it."""
     identical: Share = 0.03
     """So many of the draws show the reference as the picture, for the best score: no set holds such a pair."""
+    lost: Share = 0.0
+    """So many of the draws show one colour in the picture's place, for the worst score, half of them beside another
+    colour: no set holds what a camera shows that went dark, or of a sky that is blown out."""
 
     @model_validator(mode="after")
     def _batch_is_of_whole_pictures(self) -> "FullReferenceRecipe":
@@ -73,6 +76,7 @@ RECIPES: dict[str, FullReferenceRecipe] = {
         epochs=6,
         whole=True,
         pooling=2,
+        lost=0.03,
         precision="bfloat16",
         schedule="cosine",
         last_rate=0.01,

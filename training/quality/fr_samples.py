@@ -17,6 +17,9 @@ from training.quality.kept_pictures import KeptPictures
 from training.quality.rated import BEST, WORST, Rated, RatedSet
 
 Pair = tuple[Pixels, Pixels]
+LOST_SHADES = (0, 255)
+LEAST_LOST = 48
+"""Levels by which one colour is another in each of R, G and B, so that no one would call it nearly the same."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,11 @@ class PairPatches:
         for place in places:
             picture, share = self._pictures[place]
             distorted, reference = read_pair(picture, self._kept)
-            if rng.random() < recipe.identical:
+            coin = rng.random()
+            if coin < recipe.identical:
                 distorted, share = reference, 1.0
+            elif coin < recipe.identical + recipe.lost:
+                (distorted, reference), share = _lost(reference, rng), 0.0
             patches += [self._patch(distorted, reference, rng) for _ in range(recipe.patches)]
             shares += [share] * recipe.patches
         seen, asked = (np.stack(each) for each in zip(*patches, strict=True))
@@ -112,6 +118,16 @@ class PairPatches:
         if self._recipe.turned:
             cut = [np.rot90(pixels[:, ::-1] if mirrored else pixels, quarters) for pixels in cut]
         return cut[0], cut[1]
+
+
+def _lost(reference: Pixels, rng: np.random.Generator) -> Pair:
+    """One colour, black and white among them, in the picture's place; half the time beside another one."""
+    shown = LOST_SHADES[rng.integers(len(LOST_SHADES))] if rng.random() < 0.5 else rng.integers(256, size=3)
+    shown = np.broadcast_to(np.asarray(shown, np.uint8), reference.shape)
+    if rng.random() < 0.5:
+        return shown, reference
+    far = (shown[0, 0].astype(np.int64) + rng.integers(LEAST_LOST, 256 - LEAST_LOST, size=3)) % 256
+    return shown, np.broadcast_to(far.astype(np.uint8), reference.shape)
 
 
 def _size(pixels: Pixels) -> str:
