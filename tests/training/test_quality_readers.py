@@ -447,6 +447,10 @@ def test_a_gate_knows_what_it_was_trained_on() -> None:
     assert knows(rated, told, tested=False)
     assert knows(three, f"some {rated.digest}", tested=True)
     assert not knows(rated, "some sha256:1", tested=False)
+    assert not knows(rated, f"some {rated.digest}", tested=True)  # of sides of its own
+    assert knows(rated, told, tested=True)  # its own sides are others than those that were drawn
+    assert knows(three, f"{told}; which learned from: some {rated.digest}", tested=True)
+    assert knows(three, f"{told}; which learned from: some {thirty.digest}", tested=True)
     assert not knows(dataclasses.replace(rated, digest=""), told, tested=False)
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from runtime.errors import ConfigError
 from training.commands.arguments import Commands, natural, positive
 from training.commands.progress import progress_bar
+from training.commands.quality_sets import add_division, divided, division_words, told_of
 
 
 def add(commands: Commands) -> None:
@@ -18,6 +19,7 @@ def add(commands: Commands) -> None:
     parser = tasks.add_parser("quality", help="a checkpoint of `train quality`")
     parser.add_argument("stem", type=Path, metavar="STEM", help="of the checkpoint")
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="a set that it learned from")
+    add_division(parser)
     parser.add_argument("--count", type=positive, default=3000, help="pictures of its training side (%(default)s)")
     parser.add_argument("--seed", type=natural, default=0, help="of the choice (%(default)s)")
     parser.add_argument("--output", type=Path, required=True, metavar="STEM", help="of the new checkpoint")
@@ -34,15 +36,17 @@ def run(options: argparse.Namespace) -> None:
     what = checkpoint.description
     if what.architecture != "quality-light":
         raise ConfigError(f"{options.stem}: a checkpoint of {what.architecture}; quality-light can be calibrated")
-    rated = drawn(learned(read_rated(options.data)), options.count, options.seed)
+    data = divided(options, read_rated(options.data))
+    rated = drawn(learned(data), options.count, options.seed)
     with progress_bar(Console(stderr=True)) as progress:
         bar = progress.add_task("judging", total=len(rated))
         before, after = calibrate(checkpoint.network, what.inputs, rated, watch=lambda: progress.advance(bar))
     words = ["python", "-m", "training", "calibrate", "quality", options.stem.name, "--data", options.data.name]
+    words += division_words(options)
     words += ["--count", str(options.count), "--seed", str(options.seed), "--output", options.output.name]
     provenance = what.provenance.model_copy(
         update={
-            "data": f"{what.provenance.data}; last layer calibrated on {len(rated)} pictures of {rated.name}",
+            "data": f"{what.provenance.data}; last layer calibrated on {len(rated)} pictures of {told_of([data])}",
             "metrics": {},  # of the network before
             "command": f"{what.provenance.command} && {shlex.join(words)}",
         }

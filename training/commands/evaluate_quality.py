@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigError
 from training.commands.arguments import Commands, natural
-from training.commands.quality_sets import add_output, add_sets, read_sets, told_over_splits
+from training.commands.quality_sets import add_output, add_sets, divided, read_sets, told_over_splits
 
 if TYPE_CHECKING:
     from training.quality.evaluation import Plain
@@ -118,7 +118,7 @@ def _teachers(options: argparse.Namespace, rated: "RatedSet") -> "RatedSet":
     from training.quality.evaluation import side_of
     from training.quality.readers import read_rated
 
-    return side_of(read_rated(options.train_set) if options.train_set else rated, "train")
+    return side_of(divided(options, read_rated(options.train_set)) if options.train_set else rated, "train")
 
 
 def _blur(options: argparse.Namespace, gates: "list[QualityGate]") -> "BlurTest | None":

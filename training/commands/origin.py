@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.errors import ConfigError
 from training.commands import fitting
 
 if TYPE_CHECKING:
@@ -20,15 +21,29 @@ def weights_sha256(weights: str | Path | None) -> str | None:
     """Of a file, or of the checkpoint of that stem; None where none is named.
 
     Raises:
-        ConfigError: there is no such checkpoint.
+        ConfigError: there is neither.
     """
     if weights is None or str(weights) in (IMAGENET, RANDOM):
         return None
     from training.checkpoint import WEIGHTS, checkpoint_file
 
+    stem, path = checkpoint_stem(weights), Path(weights)
+    read = checkpoint_file(stem, WEIGHTS) if stem else path
+    try:
+        return hashlib.sha256(read.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(
+            f"{path} is neither a file of weights nor the STEM of a checkpoint ({error.strerror})"
+        ) from error
+
+
+def checkpoint_stem(weights: str | Path) -> Path | None:
+    """The checkpoint's stem, if that is what is named, by its stem or by either of its files."""
+    from training.checkpoint import DESCRIPTION, WEIGHTS, checkpoint_file
+
     path = Path(weights)
-    read = path if path.is_file() else checkpoint_file(path, WEIGHTS)
-    return hashlib.sha256(read.read_bytes()).hexdigest()
+    bare = path.with_name(path.name.removesuffix(WEIGHTS).removesuffix(DESCRIPTION) or path.name)
+    return bare if checkpoint_file(bare, DESCRIPTION).is_file() else None
 
 
 def begun_with(weights: str | Path | None) -> str:
@@ -36,14 +51,15 @@ def begun_with(weights: str | Path | None) -> str:
 
     So that pictures that an earlier fit was shown are found to be known.
     """
-    from training.checkpoint import load_checkpoint
-
     if str(weights) == RANDOM:
         return "; WARNING: begun with random weights, not ImageNet's"
-    if weights is None or str(weights) == IMAGENET or Path(weights).is_file():
+    if weights is None or str(weights) == IMAGENET:
         return ""
-    before = load_checkpoint(Path(weights)).description.provenance
-    return f"; begun with {Path(weights).name} (sha256:{weights_sha256(weights)}), which learned from: {before.data}"
+    from training.checkpoint import load_checkpoint
+
+    begun = f"; begun with {Path(weights).name} (sha256:{weights_sha256(weights)})"
+    stem = checkpoint_stem(weights)
+    return f"{begun}, which learned from: {load_checkpoint(stem).description.provenance.data}" if stem else begun
 
 
 def provenance(

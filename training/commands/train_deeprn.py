@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
-from training.commands.origin import IMAGENET, of_held_out, provenance, weights_sha256
+from training.commands.origin import IMAGENET, begun_with, of_held_out, provenance, weights_sha256
 from training.commands.quality_sets import add_division, divided, division_words, told_of
 from training.quality.deeprn_recipes import RECIPES, DeepRNRecipe
 
@@ -150,10 +150,9 @@ def _asked(options: argparse.Namespace, recipe: DeepRNRecipe, sets: "list[RatedS
     return {
         "task": "deeprn",
         "weights": Path(options.weights).name,
-        "weights_sha256": weights_sha256(options.weights),
+        "weights_sha256": weights_sha256(options.weights) if Path(options.weights).is_file() else None,
         "trunk_sha256": _digest(options.trunk) if options.trunk else None,
         "set": {one.name: {"digest": one.digest, "shares_from": opinions_of(one)} for one in sets},
-        "split": [options.split_seed, options.split_of],
         "recipe": recipe.model_dump(),
         "steps": options.steps,
         "validate": options.validate,
@@ -194,10 +193,22 @@ def _save(
         heads=(deeprn_head(),),
         dynamic_size=True,
         provenance=provenance(
-            options, learned, commits, of_held_out(measures), licence=LICENCES[recipe.trunk], words=_words(options)
+            options,
+            learned,
+            commits,
+            of_held_out(measures),
+            licence=LICENCES[recipe.trunk],
+            words=_words(options),
+            begun=_begun(options),
         ),
     )
     save_checkpoint(options.output / options.name, Checkpoint(description, network.cpu().eval()))
+
+
+def _begun(options: argparse.Namespace) -> str:
+    if options.trunk is None:
+        return begun_with(options.weights)
+    return f"; begun with {options.trunk.name} (sha256:{_digest(options.trunk)}), whose pictures are not told"
 
 
 def _words(options: argparse.Namespace) -> list[str]:

@@ -76,7 +76,6 @@ def _asked(options: argparse.Namespace, recipe: LightRecipe, sets: "list[RatedSe
         "task": "quality",
         "weights": options.weights,
         "set": {one.name: one.digest for one in sets},
-        "split": [options.split_seed, options.split_of],
         "recipe": recipe.model_dump(),
         **fitting.run_fields(options, plan),
     }

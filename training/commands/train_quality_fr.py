@@ -91,7 +91,6 @@ def _asked(
         "pyramid": options.pyramid,
         "weights_sha256": weights_sha256(options.weights),
         "set": {one.name: one.digest for one in sets},
-        "split": [options.split_seed, options.split_of],
         "recipe": recipe.model_dump(),
         **fitting.run_fields(options, plan),
     }

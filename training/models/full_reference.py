@@ -103,7 +103,7 @@ class FullReference(nn.Module):  # type: ignore[misc] # as above
         return found
 
     def _unlike(self, distorted: Tensor, reference: Tensor) -> Tensor:
-        """What the second stream sees: of the paper, Eq. 1, (batch, 1, height, width)."""
+        """What the second stream sees, (batch, planes, 128, 128): Eq. 1, or the seven planes of ``Similarity``."""
         if self.similarity is None:
             return (luminance(distorted) - luminance(reference)).abs()
         found: Tensor = self.similarity(distorted, reference)
@@ -120,7 +120,9 @@ def full_reference(variant: str = "proposed", pyramid: str = "psp") -> FullRefer
         if name not in known:
             raise ConfigError(f"{name!r}: the full-reference network comes as {', '.join(known)}")
     if variant not in ("proposed", "similarity") and pyramid != PYRAMIDS[0]:
-        raise ConfigError(f"{variant} has no pyramid, so none can be {pyramid}; leave it out, or take proposed")
+        raise ConfigError(
+            f"{variant} has no pyramid, so none can be {pyramid}; leave it out, or take proposed or similarity"
+        )
     network = FullReference(variant, pyramid)  # type: ignore[arg-type] # held to the names above
     network.eval()
     return network

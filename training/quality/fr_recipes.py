@@ -20,8 +20,8 @@ class FullReferenceRecipe(Recipe):
     pooling: Annotated[float, Field(ge=1, le=8)] = 1.0
     """How they are joined, and a picture's tiles later: see ``runtime.manifest.QualityFrHead``. The paper's is 1."""
     beyond: Annotated[float, Field(ge=0)] = 1.0
-    """With ``whole``: what answers above the best score cost, squared, where ``pooling`` is more than 1: of them pooling takes
-    no notice, so that nothing else would bring them back; a network that begins there would stay there."""
+    """With ``whole``: what answers above the best score cost, squared, where ``pooling`` is more than 1. Pooling takes
+    no notice of them, so that nothing else would bring them back; a network that begins there would stay there."""
     turned: bool = True
     """Patches are mirrored and turned by quarters, half of them and a quarter of them each way: no one would call them
     better or worse for it."""

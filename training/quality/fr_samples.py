@@ -122,12 +122,16 @@ class PairPatches:
 
 def _lost(reference: Pixels, rng: np.random.Generator) -> Pair:
     """One colour, black and white among them, in the picture's place; half the time beside another one."""
-    shown = LOST_SHADES[rng.integers(len(LOST_SHADES))] if rng.random() < 0.5 else rng.integers(256, size=3)
-    shown = np.broadcast_to(np.asarray(shown, np.uint8), reference.shape)
+    shade = rng.choice(LOST_SHADES, size=1) if rng.random() < 0.5 else rng.integers(256, size=3)
+    shown = _of_one_colour(shade, reference)
     if rng.random() < 0.5:
         return shown, reference
-    far = (shown[0, 0].astype(np.int64) + rng.integers(LEAST_LOST, 256 - LEAST_LOST, size=3)) % 256
-    return shown, np.broadcast_to(far.astype(np.uint8), reference.shape)
+    return shown, _of_one_colour((shade + rng.integers(LEAST_LOST, 256 - LEAST_LOST, size=3)) % 256, reference)
+
+
+def _of_one_colour(colour: NDArray[np.int64], like: Pixels) -> Pixels:
+    pixels: Pixels = np.broadcast_to(colour.astype(np.uint8), like.shape)
+    return pixels
 
 
 def _size(pixels: Pixels) -> str:

@@ -17,6 +17,8 @@ from training.quality.rated import RatedSet
 
 FORMAT = "framegate/quality-splits/1"
 Division = Literal["content", "paper"]
+SPLIT = " (split "
+"""Stands between a set's digest and how it was divided."""
 PAPER_TRAINING = 8073
 """Of KonIQ-10k's 10,073 pictures, by DeepRN (section 4)."""
 
@@ -82,7 +84,7 @@ def with_sides(rated: RatedSet, seed: int, of: Division) -> RatedSet:
     if of == "content" and any(one.split for one in rated.pictures):
         raise ConfigError(f"{rated.name} has sides of its own, so none are drawn by a seed: leave --split-seed out")
     split = paper_split(rated, seed) if of == "paper" else splits(rated, seeds=seed + 1)[seed]
-    return dataclasses.replace(split.apply(rated), digest=f"{rated.digest} (split {of} {seed})")
+    return dataclasses.replace(split.apply(rated), digest=f"{rated.digest}{SPLIT}{of} {seed})")
 
 
 def knows(rated: RatedSet, told: str, *, tested: bool) -> bool:
@@ -91,10 +93,13 @@ def knows(rated: RatedSet, told: str, *, tested: bool) -> bool:
     Args:
         rated: the set, perhaps with sides of ``with_sides``.
         told: what the gate tells of its data: digests, and more.
-        tested: whether it is held to the set's test or validation side alone.
+        tested: whether it is held to the set's test or validation side alone, which the training of the same division
+            left out; any mention of another division, or of the whole set, counts.
     """
-    whole = rated.digest.partition(" (split ")[0]
-    return bool(whole) and whole in told and not (tested and rated.digest in told)
+    whole, _, own = rated.digest.partition(SPLIT)
+    mentions = told.split(whole)[1:] if whole else []
+    same = (after.startswith(SPLIT + own) if own else not after.startswith(SPLIT) for after in mentions)
+    return any(not (tested and one) for one in same)
 
 
 def write_splits(path: Path, rated: RatedSet, drawn: Sequence[SplitOfSeed]) -> None:
