@@ -241,6 +241,20 @@ def test_patches_lie_at_one_place_of_both(folder: Path) -> None:  # noqa: F811 -
     assert not np.array_equal(again.batch(4).distorted, batch.distorted)
 
 
+def test_pictures_that_show_one_colour_are_the_worst(folder: Path) -> None:  # noqa: F811 - the fixture
+    """Beside their reference, and beside another colour that no one would take for theirs."""
+    recipe = SMALL.model_copy(update={"lost": 1.0, "identical": 0.0, "batch_size": 64})
+    batch = PairPatches([read_proxy(folder)], recipe, KeptPictures(0), 0).batch(0)
+    assert (batch.share == 0).all()
+    assert (batch.distorted == batch.distorted[:, :1, :1]).all()
+    flat = (batch.reference == batch.reference[:, :1, :1]).all(axis=(1, 2, 3))
+    assert 10 < flat.sum() < 54
+    apart = np.abs(batch.distorted[flat, 0, 0].astype(int) - batch.reference[flat, 0, 0])
+    assert apart.min() >= 48
+    shades = {int(one) for one in batch.distorted[:, 0, 0].reshape(-1)}
+    assert {0, 255} < shades
+
+
 # --- The command
 
 

@@ -71,6 +71,16 @@ def test_each_plane_tells_of_one_thing() -> None:
     assert min(length, chroma, chroma_half) > 0.05
 
 
+def test_planes_are_bounded() -> None:
+    """Whatever is shown: what lies far beyond all that was learned from is not taken for its contrary."""
+    similarity = Similarity().eval()
+    similarity.normal.running_var.fill_(1e-4)
+    white, black = torch.full((1, 3, 32, 32), 255.0), torch.zeros(1, 3, 32, 32)
+    planes = similarity(white, black).detach()
+    assert planes.abs().max() == pytest.approx(6, abs=1e-3)
+    assert similarity(white, black)[0, 0].mean() > similarity(white * 0.2, black)[0, 0].mean()
+
+
 def test_half_size_forgives_what_a_pixel_hides() -> None:
     """A pattern of single pixels is gone at half size, where the metrics look; at full size it is seen."""
     board = (torch.arange(32)[:, None] + torch.arange(32)) % 2
