@@ -90,15 +90,15 @@ class FullReference(nn.Module):  # type: ignore[misc] # as above
 
     def raw(self, distorted: Tensor, reference: Tensor) -> Tensor:
         """What is trained: (batch,) float32, about 0 for the worst and 1 for the best; tiles as in ``forward``."""
-        planes = self._unlike(distorted, reference)
-        seen = []
+        seen, means = [], []
         if self.distorted is not None:
             seen.append(self.distorted(luminance(distorted)))
         if self.residual is not None:
+            planes = self._unlike(distorted, reference)
             seen.append(self.residual(planes))
-        features = self.summary(seen)
-        if self.similarity is not None:
-            features = torch.cat([features, self.similarity.summary(planes)], dim=1)
+            if self.similarity is not None:
+                means.append(self.similarity.summary(planes))
+        features = torch.cat([self.summary(seen), *means], dim=1)
         found: Tensor = self.head(features).squeeze(1).float()
         return found
 
