@@ -156,6 +156,15 @@ def test_a_pair_differs_in_nothing_but_its_distortion(folder: Path) -> None:
     assert batch.distribution.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
+def test_levels_are_known_where_no_person_judged(folder: Path) -> None:
+    """In a proxy the stronger of a pair has the higher level, and the lower score here; people's scores stand alone."""
+    rated = read_proxy(folder)
+    batch = Pairs([(rated, targets(rated))], light_inputs(), 0.6, 0).batch(0, 6)
+    assert batch.level.tolist() == pytest.approx([(4.5 - mos) / 1.5 for mos in batch.mos])
+    people = dataclasses.replace(rated, proxy=False)
+    assert np.isnan(Pairs([(people, targets(people))], light_inputs(), 0.6, 0).batch(0, 6).level).all()
+
+
 def test_a_step_is_settled_by_its_number(folder: Path) -> None:
     """A run that was stopped goes on to the same pictures."""
     rated = read_proxy(folder)
@@ -196,6 +205,25 @@ def test_it_learns_and_goes_on_where_it_stopped(folder: Path, tmp_path: Path) ->
     checkpoint = load_checkpoint(tmp_path / "one" / "quality")
     assert checkpoint.description.heads[0].kind == "quality"
     assert "blurs (proxy)" in checkpoint.description.provenance.data
+
+
+def test_a_run_may_go_on_from_another(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a rate of nothing its weights stay as they were; both fits' sets are told; other layers are refused."""
+    words = ["train", "quality", "--data", str(folder), "--threads", "1", "--validate", "6", "--steps", "1"]
+    words += ["--set", "batch_size=4", "learning_rate=1e-12", "weight_decay=0", "precision=float32", "ema_decay=0"]
+    first, second = tmp_path / "first" / "quality", tmp_path / "second" / "quality"
+    assert main([*words, "--seed", "7", "--output", str(first.parent)]) == 0
+    assert main([*words, "--weights", str(first), "--output", str(second.parent)]) == 0
+    one, two = (load_checkpoint(stem) for stem in (first, second))
+    for name, weights in one.network.state_dict().items():
+        assert torch.allclose(weights, two.network.state_dict()[name], atol=1e-6)
+    told = two.description.provenance
+    assert "begun with quality (sha256:" in told.data
+    assert told.data.count("blurs (proxy) sha256:") == 2
+    assert "--weights quality" in told.command
+    capsys.readouterr()
+    assert main([*words, "--weights", str(tmp_path / "none"), "--output", str(tmp_path / "third")]) == 2
+    assert "none.json: No such file" in capsys.readouterr().err
 
 
 def test_a_batch_of_pairs_is_even(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,8 @@ from runtime.errors import ConfigError
 from training.commands import fitting
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from runtime.manifest import Provenance
 
 IMAGENET, RANDOM = "imagenet", "none"
@@ -44,6 +46,22 @@ def checkpoint_stem(weights: str | Path) -> Path | None:
     path = Path(weights)
     bare = path.with_name(path.name.removesuffix(WEIGHTS).removesuffix(DESCRIPTION) or path.name)
     return bare if checkpoint_file(bare, DESCRIPTION).is_file() else None
+
+
+def go_on_from(network: "nn.Module", stem: Path) -> None:
+    """Take a checkpoint's weights over.
+
+    Raises:
+        ConfigError: it cannot be read, or its layers are others.
+    """
+    from training.checkpoint import load_checkpoint
+
+    weights = load_checkpoint(stem).network.state_dict()
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        first = str(error).split("\n\t")[1]
+        raise ConfigError(f"--weights {stem}: a checkpoint of other layers than the network's: {first}") from error
 
 
 def begun_with(weights: str | Path | None) -> str:

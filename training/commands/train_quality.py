@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands
-from training.commands.origin import IMAGENET, of_held_out, provenance
+from training.commands.origin import IMAGENET, RANDOM, go_on_from, of_held_out, provenance, weights_sha256
 from training.commands.quality_sets import add_division, divided, division_words, told_of
 from training.quality.light_recipes import RECIPES, LightRecipe
 
@@ -27,7 +27,10 @@ def add(tasks: Commands) -> None:
         help="sets of `build quality`, or published ones",
     )
     parser.add_argument(
-        "--weights", choices=("imagenet", "none"), default="imagenet", help="of the trunks (%(default)s; none: random)"
+        "--weights",
+        default=IMAGENET,
+        metavar="WEIGHTS",
+        help="imagenet (of the trunks), none (random), or the STEM of a checkpoint to go on from (%(default)s)",
     )
     fitting.add_recipe(parser, RECIPES, "light")
     add_division(parser)
@@ -55,8 +58,10 @@ def run(options: argparse.Namespace) -> None:
         require_pictures(one)
     torch.manual_seed(options.seed)
     network = quality_light(dropout=recipe.dropout)
-    if options.weights == "imagenet":
+    if options.weights == IMAGENET:
         load_imagenet_trunks(network)
+    elif options.weights != RANDOM:
+        go_on_from(network, Path(options.weights))
     teachers = [learned(one) for one in sets]
     validation = Validation([held_out(one, options.validate // len(sets), options.seed) for one in sets])
     task = LightTask(
@@ -74,7 +79,8 @@ def run(options: argparse.Namespace) -> None:
 def _asked(options: argparse.Namespace, recipe: LightRecipe, sets: "list[RatedSet]", plan: "Plan") -> dict[str, Any]:
     return {
         "task": "quality",
-        "weights": options.weights,
+        "weights": Path(options.weights).name,
+        "weights_sha256": weights_sha256(options.weights),
         "set": {one.name: one.digest for one in sets},
         "recipe": recipe.model_dump(),
         **fitting.run_fields(options, plan),
@@ -109,4 +115,4 @@ def _save(
 def _words(options: argparse.Namespace) -> list[str]:
     """The command's own words; files go by their names alone."""
     words = ["quality", "--data", *(folder.name for folder in options.data), *division_words(options)]
-    return [*words, *(["--weights", options.weights] if options.weights != IMAGENET else [])]
+    return [*words, *(["--weights", Path(options.weights).name] if options.weights != IMAGENET else [])]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
-from training.commands.origin import of_held_out, provenance, weights_sha256
+from training.commands.origin import go_on_from, of_held_out, provenance, weights_sha256
 from training.commands.quality_sets import add_division, divided, division_words, told_of
 from training.quality.fr_recipes import RECIPES, FullReferenceRecipe
 
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     network = full_reference(options.variant, options.pyramid)
     if options.weights is not None:
-        _go_on_from(network, options.weights)
+        go_on_from(network, options.weights)
     sets = [divided(options, read_rated(folder)) for folder in options.data]
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
@@ -94,22 +94,6 @@ def _asked(
         "recipe": recipe.model_dump(),
         **fitting.run_fields(options, plan),
     }
-
-
-def _go_on_from(network: Any, stem: Path) -> None:
-    """Take a checkpoint's weights over.
-
-    Raises:
-        ConfigError: it cannot be read, or its layers are others.
-    """
-    from training.checkpoint import load_checkpoint
-
-    weights = load_checkpoint(stem).network.state_dict()
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        first = str(error).split("\n\t")[1]
-        raise ConfigError(f"--weights {stem}: a checkpoint of other layers than the variant's: {first}") from error
 
 
 def _save(

@@ -98,13 +98,14 @@ class LightTask:
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         logits = network.logits(*(as_tensor(pixels, self._device) for pixels in batch.inputs))
         found = torch.softmax(logits, dim=1)
-        wanted, mos, pair = (
-            torch.from_numpy(own).to(self._device) for own in (batch.distribution, batch.mos, batch.pair)
+        wanted, mos, pair, level = (
+            torch.from_numpy(own).to(self._device)
+            for own in (batch.distribution, batch.mos, batch.pair, batch.level)
         )
         parts = {
             "votes_loss": huber(found, wanted, self._recipe.huber_delta),
             "cumulative_loss": squared_emd(found, wanted),
-            "rank_loss": ranking_loss(found @ SCORES.to(found), mos, pair),
+            "rank_loss": ranking_loss(found @ SCORES.to(found), mos, pair, level),
         }
         recipe = self._recipe
         loss = (

@@ -40,21 +40,34 @@ def squared_emd(found: Tensor, wanted: Tensor) -> Tensor:
     return (found - wanted).cumsum(dim=1).square().mean(dim=1).mean()
 
 
-def ranking_loss(mos: Tensor, truth: Tensor, group: Tensor, margin: float = 0.5) -> Tensor:
-    """How far pairs within a group are from the order of their true scores: a hinge, the mean over the pairs.
+LEVEL_WORTH = 0.05
+"""By how much a level of distortion more lowers a score at least, in [1, 5]: what someone may just see."""
+
+
+def ranking_loss(
+    mos: Tensor, truth: Tensor, group: Tensor, level: Tensor | None = None, margin: float = 0.5
+) -> Tensor:
+    """How far pairs within a group are from their true order: a hinge, the mean over the pairs.
 
     The better of two has to lead by the true difference, or by the margin where that is less: equal ones make no pair.
+    Of two whose levels are known and differ, the one of the lower level is the better (as RankIQA learns, Liu et al.
+    2017), and leads by ``LEVEL_WORTH`` for each level at least.
 
     Args:
         mos: (batch,) predicted.
         truth: (batch,).
         group: (batch,) integers; those with equal numbers are compared.
+        level: (batch,) of distortion, NaN where nobody knows it; None: of no picture.
         margin: in scores.
 
     Returns:
         0, which teaches nothing, where there is no pair.
     """
     lead = truth[:, None] - truth[None, :]
+    if level is not None:
+        milder = (level[None, :] - level[:, None]).nan_to_num(0.0)
+        least = LEVEL_WORTH * milder
+        lead = torch.where(milder > 0, torch.maximum(lead, least), torch.where(milder < 0, least, lead))
     pairs = (group[:, None] == group[None, :]) & (lead > 0)
     lack = functional.relu(lead.clamp(max=margin) - (mos[:, None] - mos[None, :]))
     return torch.where(pairs, lack, 0).sum() / pairs.sum().clamp(min=1)

@@ -31,12 +31,16 @@ class Batch:
     """(n,) in [1, 5]."""
     pair: NDArray[np.int64]
     """(n,): pictures of one number are of one content, kind and window."""
+    level: NDArray[np.float32]
+    """(n,): within a pair the stronger distortion has the higher one; NaN where people's scores settle the order."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
     picture: Rated
     target: Target
+    level: float
+    """NaN where a set's scores are people's."""
 
 
 class Pairs:
@@ -80,6 +84,7 @@ class Pairs:
             np.array([one.target.distribution for one, _, _ in drawn], np.float32),
             np.array([one.target.mos for one, _, _ in drawn], np.float32),
             np.array([number for _, _, number in drawn], np.int64),
+            np.array([one.level for one, _, _ in drawn], np.float32),
         )
 
     def _pair(
@@ -120,15 +125,21 @@ def _groups(rated: RatedSet, targets: Sequence[Target]) -> list[list[_Judged]]:
     undistorted: dict[str, _Judged] = {}
     for picture, target in zip(rated.pictures, targets, strict=True):
         source = str(picture.reference or picture.name)
+        judged = _Judged(picture, target, _level(picture, rated.proxy))
         if picture.level == 0:
-            undistorted[source] = _Judged(picture, target)
+            undistorted[source] = judged
         else:
-            by_kind[source, picture.kind or ""].append(_Judged(picture, target))
+            by_kind[source, picture.kind or ""].append(judged)
     groups = [
         [*group, undistorted[source]] if source in undistorted else group for (source, _), group in by_kind.items()
     ]
     alone = undistorted.keys() - {source for source, _ in by_kind}
     return groups + [[undistorted[source]] for source in sorted(alone)]
+
+
+def _level(picture: Rated, proxy: bool) -> float:
+    """Metrics misjudge how strong some distortions are, but we know: we made them. People are believed."""
+    return picture.level if proxy and picture.level is not None else float("nan")
 
 
 def _generator(seed: int, step: int, number: int) -> np.random.Generator:
