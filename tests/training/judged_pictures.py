@@ -28,15 +28,15 @@ def votes(quality: float) -> tuple[float, ...]:
     return tuple(float(share) for share in weights / weights.sum())
 
 
-def write_koniq(root: Path, *, pictures: int = PICTURES) -> Path:
-    """KonIQ-10k in small: a CSV with scores from 0 to 100, and a folder."""
+def write_koniq(root: Path, *, pictures: int = PICTURES, sides: bool = True) -> Path:
+    """KonIQ-10k in small: a CSV with scores from 0 to 100, with sides or without, and a folder."""
     (root / "512x384").mkdir(parents=True)
     rows = []
     for number in range(pictures):
         quality = (number * 7 % pictures) / (pictures - 1)
         name = f"{number:04}.png"
         cv2.imwrite(str(root / "512x384" / name), noisy(quality, number)[:, :, ::-1])
-        side = SIDES.get(number % 5, "training")
+        side = SIDES.get(number % 5, "training") if sides else ""
         rows.append([name, *votes(quality), 100, 100 * quality, 0.6, side])
     with (root / "koniq10k_distributions_sets.csv").open("w", newline="") as file:
         writer = csv.writer(file)

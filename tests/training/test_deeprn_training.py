@@ -296,7 +296,7 @@ def test_a_run_gives_a_checkpoint_of_both_stages(
     [
         (["--recipe", "paper"], "no package ships ResNet-101's weights"),
         (["--head", "mos", "--loss", "huber"], "head mos is learned with loss euclidean"),
-        (["--trunk", "nowhere.safetensors"], "the trunk.safetensors of a `train deeprn` run is due"),
+        (["--trunk", "nowhere.safetensors"], "nowhere.safetensors is neither a file of weights nor"),
         (["--weights", "lite.pth"], "efficientnet-lite0 has those of its package"),
     ],
 )

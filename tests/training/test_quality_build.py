@@ -15,11 +15,12 @@ from tests.training.cover_folders import Silent
 from training.damage.blur import gaussian
 from training.damage.tid import KINDS_OF_TID
 from training.metrics.votes import koniq_deviation, mean_and_deviation, voted
-from training.quality.build import CALIBRATION, JOURNAL, Plan, build, rescore
+from training.quality.build import JOURNAL, Plan, build, rescore
 from training.quality.calibration import TRUST, Calibration, calibrate
 from training.quality.fidelity import IDENTICAL, Fidelity, fidelity
 from training.quality.ladders import LADDERS, strength_at
 from training.quality.opinions import Opinions, read_opinions
+from training.quality.proxy_scoring import CALIBRATION
 from training.quality.proxy_set import RATINGS, read_header, read_proxy, read_rows
 from training.quality.references import cuts, find_photographs
 

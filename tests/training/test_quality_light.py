@@ -17,6 +17,7 @@ pytest.importorskip("timm", reason=REASON)
 from runtime.errors import ConfigError  # noqa: E402 - what follows needs torch
 from runtime.preprocess import Preprocessor  # noqa: E402
 from tests import pictures  # noqa: E402
+from tests.training.judged_pictures import write_koniq  # noqa: E402
 from training.__main__ import main  # noqa: E402
 from training.checkpoint import load_checkpoint  # noqa: E402
 from training.damage.apply import damaged  # noqa: E402
@@ -208,7 +209,7 @@ def test_it_learns_and_goes_on_where_it_stopped(folder: Path, tmp_path: Path) ->
 
 
 def test_a_run_may_go_on_from_another(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a rate of nothing its weights stay as they were; both fits' sets are told; other layers are refused."""
+    """With a rate of nothing its weights stay as they were; both fits' sets are told; a missing one is named."""
     words = ["train", "quality", "--data", str(folder), "--threads", "1", "--validate", "6", "--steps", "1"]
     words += ["--set", "batch_size=4", "learning_rate=1e-12", "weight_decay=0", "precision=float32", "ema_decay=0"]
     first, second = tmp_path / "first" / "quality", tmp_path / "second" / "quality"
@@ -259,3 +260,16 @@ def test_a_calibration_brings_the_shares_nearer_and_keeps_the_network(
     again = ["calibrate", "quality", str(tmp_path / "quality"), "--data", str(folder), "--output", str(tmp_path / "c")]
     assert main(again) == 2
     assert "blurs: 12 pictures are too few to calibrate on; 200 are due" in capsys.readouterr().err
+
+
+def test_a_calibration_sees_its_side_of_a_division_alone(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 20 pictures without sides all are learned from, and of a division by a seed 16: too few, either way."""
+    words = ["train", "quality", "--data", str(folder), "--threads", "1", "--steps", "1", "--validate", "1"]
+    assert main([*words, "--set", "batch_size=4", "--output", str(tmp_path)]) == 0
+    koniq = write_koniq(tmp_path / "koniq", pictures=20, sides=False)
+    words = ["calibrate", "quality", str(tmp_path / "quality"), "--data", str(koniq), "--output", str(tmp_path / "c")]
+    for division, count in (([], 20), (["--split-seed", "4"], 16)):
+        assert main([*words, *division]) == 2
+        assert f"KonIQ-10k 512x384: {count} pictures are too few" in capsys.readouterr().err

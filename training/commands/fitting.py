@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -190,10 +191,12 @@ def fit(trainer: "Trainer", steps: int, folder: Path) -> "tuple[nn.Module, dict[
 
 
 def finish(options: argparse.Namespace, record: "RunRecord", measures: dict[str, float]) -> None:
-    """Note what came of it, and say so."""
+    """Note what came of it, and say so; of measures that are no numbers, why."""
     from training.run_record import finish_run
 
     finish_run(options.output, record, measures)
+    if any(math.isnan(value) for value in measures.values()):
+        print("nan: too little was held out to tell (of a set without sides nothing is, unless --split-seed says so)")
     for name, value in measures.items():
         print(f"{name}: {value:.4f}")
     print(f"{options.output / options.name}.safetensors, .json: the trained network")

@@ -1,11 +1,9 @@
 """``train deeprn``: what would people say of this picture? The paper's network, in its two stages."""
 
 import argparse
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
 from training.commands.origin import IMAGENET, begun_with, of_held_out, provenance, weights_sha256
@@ -151,7 +149,7 @@ def _asked(options: argparse.Namespace, recipe: DeepRNRecipe, sets: "list[RatedS
         "task": "deeprn",
         "weights": Path(options.weights).name,
         "weights_sha256": weights_sha256(options.weights) if Path(options.weights).is_file() else None,
-        "trunk_sha256": _digest(options.trunk) if options.trunk else None,
+        "trunk_sha256": weights_sha256(options.trunk),
         "set": {one.name: {"digest": one.digest, "shares_from": opinions_of(one)} for one in sets},
         "recipe": recipe.model_dump(),
         "steps": options.steps,
@@ -161,13 +159,6 @@ def _asked(options: argparse.Namespace, recipe: DeepRNRecipe, sets: "list[RatedS
         "threads": options.threads,
         "device": options.device,
     }
-
-
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; the {TRUNK} of a `train deeprn` run is due") from error
 
 
 def _save(
@@ -208,7 +199,7 @@ def _save(
 def _begun(options: argparse.Namespace) -> str:
     if options.trunk is None:
         return begun_with(options.weights)
-    return f"; begun with {options.trunk.name} (sha256:{_digest(options.trunk)}), whose pictures are not told"
+    return f"; begun with {options.trunk.name} (sha256:{weights_sha256(options.trunk)}), whose pictures are not told"
 
 
 def _words(options: argparse.Namespace) -> list[str]:

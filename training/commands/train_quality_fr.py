@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
 from training.commands.origin import go_on_from, of_held_out, provenance, weights_sha256

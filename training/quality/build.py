@@ -3,15 +3,10 @@
 import hashlib
 import json
 import shutil
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from runtime.decode import Pixels
 from runtime.errors import ConfigError
@@ -23,31 +18,19 @@ from training.data.split import Split, split_of
 from training.feeder import made_ahead
 from training.files import write_whole
 from training.lock import only_writer
-from training.metrics.votes import mean_and_deviation, voted
-from training.quality.calibration import LEVELS, Calibration, calibrate
+from training.quality.calibration import LEVELS, Calibration
 from training.quality.fidelity import Fidelity, fidelity
 from training.quality.ladders import LADDERS, strength_at
 from training.quality.opinions import Opinions
-from training.quality.proxy_set import (
-    HEADER,
-    RATINGS,
-    ProxyHeader,
-    ProxyRow,
-    ratings_bytes,
-    read_header,
-    read_proxy,
-    read_rows,
-)
+from training.quality.proxy_scoring import Measured, measured_of, write_scores
+from training.quality.proxy_set import RATINGS, ProxyHeader, read_header, read_proxy, read_rows
 from training.quality.rated import RatedSet
 from training.quality.references import Photograph, cuts, find_photographs
 
-CALIBRATION = "calibration.json"
 JOURNAL = "journal"
 """Folder of what is measured already: a build that was interrupted goes on from there."""
 LEAST_LEVEL, MOST_LEVEL = 0.4, 6.4
 """What is trained on: beyond the ladder, for TID2013 distorts pictures without much detail harder than others."""
-
-Floats = NDArray[np.float64]
 
 
 class Watcher(Protocol):
@@ -91,20 +74,6 @@ class _Work:
     split: Split
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """A picture that is written and compared, without a score yet."""
-
-    name: str
-    reference: str
-    content: str
-    kind: str
-    strength: float
-    level: float
-    split: Split
-    fidelity: Fidelity
-
-
 def build(
     folder: Path, plan: Plan, watcher: Watcher, *, scores: Opinions | Calibration | None = None, workers: int = 2
 ) -> RatedSet:
@@ -126,11 +95,11 @@ def build(
         photographs = find_photographs(plan.folders, plan.limit, plan.seed)
         works = [_Work(one, split_of(one.sha256, plan.test_share)) for one in photographs]
         watcher.begin("distorting", len(works))
-        measured: list[_Measured] = []
+        measured: list[Measured] = []
         for each in made_ahead(lambda work: _measured(folder, plan, work), works, workers=workers, ahead=2 * workers):
             watcher.advance()
             measured += each
-        _score(folder, _header(folder, plan, photographs), measured, scores)
+        write_scores(folder, _header(folder, plan, photographs), measured, scores)
         shutil.rmtree(folder / JOURNAL)
     return read_proxy(folder)
 
@@ -143,32 +112,16 @@ def rescore(folder: Path, scores: Opinions | Calibration | None) -> RatedSet:
     """
     with only_writer(folder):
         rows = read_rows(folder / RATINGS)
-        _score(folder, read_header(folder), [_measured_row(row) for row in rows], scores)
+        write_scores(folder, read_header(folder), [measured_of(row) for row in rows], scores)
     return read_proxy(folder)
 
 
-def _score(
-    folder: Path, header: ProxyHeader, measured: Sequence[_Measured], scores: Opinions | Calibration | None
-) -> None:
-    """Write the set's files but its pictures."""
-    mos, calibration = _scores(measured, scores)
-    told = {
-        "labels": "ranks" if calibration is None else "opinions",
-        "opinion_contents": () if calibration is None else calibration.contents,
-    }
-    (folder / CALIBRATION).unlink(missing_ok=True)
-    if calibration is not None:
-        write_whole(folder / CALIBRATION, calibration.model_dump_json(indent=1).encode())
-    write_whole(folder / HEADER, header.model_copy(update=told).model_dump_json(indent=1).encode())
-    write_whole(folder / RATINGS, ratings_bytes(_rows(measured, mos, header.votes, header.seed)))
-
-
-def _measured(folder: Path, plan: Plan, work: _Work) -> list[_Measured]:
+def _measured(folder: Path, plan: Plan, work: _Work) -> list[Measured]:
     """All pictures of a photograph, written and compared; what the journal has is not made again."""
     journal = folder / JOURNAL / plan.digest / f"{work.photograph.sha256}.json"
     if journal.exists():
         return _recalled(journal)
-    measured: list[_Measured] = []
+    measured: list[Measured] = []
     count = 1 if work.split == "test" else plan.cuts
     for number, reference in enumerate(cuts(work.photograph, plan.size, count, plan.seed)):
         stem = f"{work.photograph.sha256[:16]}-{number}"
@@ -179,7 +132,7 @@ def _measured(folder: Path, plan: Plan, work: _Work) -> list[_Measured]:
             name = f"pictures/{stem}-{damage.kind}-{level:g}.png"
             _write(folder / name, pixels)
             measured.append(
-                _Measured(
+                Measured(
                     name,
                     place,
                     work.photograph.name,
@@ -211,62 +164,6 @@ def _damages(plan: Plan, split: Split, stem: str) -> Iterator[tuple[Damage, floa
             yield Damage(kinds[place], strength_at(kinds[place], drawn), seed), drawn
 
 
-def _scores(measured: Sequence[_Measured], scores: Opinions | Calibration | None) -> tuple[Floats, Calibration | None]:
-    fidelities = [one.fidelity for one in measured]
-    if scores is None:
-        return _ranks(fidelities), None
-    calibration = scores if isinstance(scores, Calibration) else calibrate(_cells(measured), scores)
-    return calibration.mos([one.kind for one in measured], fidelities), calibration
-
-
-def _cells(measured: Sequence[_Measured]) -> dict[tuple[str, int], list[Fidelity]]:
-    cells: dict[tuple[str, int], list[Fidelity]] = defaultdict(list)
-    for one in measured:
-        if one.level in LEVELS and one.split == "test":
-            cells[one.kind, int(one.level)].append(one.fidelity)
-    return cells
-
-
-def _ranks(fidelities: Sequence[Fidelity]) -> Floats:
-    """Mean of the ranks by each metric, from 1, the worst of the set, to 5."""
-    values = np.array([astuple(one) for one in fidelities]) * (1, -1, 1)
-    ranks = np.mean([rankdata(values[:, place], method="average") for place in range(3)], axis=0)
-    result: Floats = 1 + 4 * (ranks - ranks.min()) / max(1.0, float(np.ptp(ranks)))
-    return result
-
-
-def _rows(measured: Sequence[_Measured], mos: Floats, votes: int, seed: int) -> list[ProxyRow]:
-    shares = voted(mos, votes, generator(f"{seed}:votes"))
-    means, deviations = mean_and_deviation(shares)
-    return [
-        _row(one, float(mean), float(deviation), [round(float(share), 6) for share in row])
-        for one, mean, deviation, row in zip(measured, means, deviations, shares, strict=True)
-    ]
-
-
-def _row(one: _Measured, mos: float, sd: float, shares: Sequence[float]) -> ProxyRow:
-    c1, c2, c3, c4, c5 = shares
-    return ProxyRow(
-        name=one.name,
-        reference=one.reference,
-        content=one.content,
-        kind=one.kind,
-        strength=one.strength,
-        level=one.level,
-        split=one.split,
-        vsi=one.fidelity.vsi,
-        mdsi=one.fidelity.mdsi,
-        haarpsi=one.fidelity.haarpsi,
-        mos=round(mos, 4),
-        sd=round(sd, 4),
-        c1=c1,
-        c2=c2,
-        c3=c3,
-        c4=c4,
-        c5=c5,
-    )
-
-
 def _header(folder: Path, plan: Plan, photographs: Sequence[Photograph]) -> ProxyHeader:
     return ProxyHeader(
         name=folder.resolve().name,
@@ -289,23 +186,10 @@ def _write(path: Path, pixels: Pixels) -> None:
     write_whole(path, encoded.tobytes())
 
 
-def _measured_row(row: ProxyRow) -> _Measured:
-    return _Measured(
-        row.name,
-        row.reference,
-        row.content,
-        row.kind,
-        row.strength,
-        row.level,
-        "test" if row.split == "test" else "train",
-        Fidelity(row.vsi, row.mdsi, row.haarpsi),
-    )
-
-
-def _remember(path: Path, measured: Sequence[_Measured]) -> None:
+def _remember(path: Path, measured: Sequence[Measured]) -> None:
     write_whole(path, json.dumps([asdict(one) for one in measured]).encode())
 
 
-def _recalled(path: Path) -> list[_Measured]:
+def _recalled(path: Path) -> list[Measured]:
     rows = json.loads(path.read_bytes())
-    return [_Measured(**{**row, "fidelity": Fidelity(**row["fidelity"])}) for row in rows]
+    return [Measured(**{**row, "fidelity": Fidelity(**row["fidelity"])}) for row in rows]

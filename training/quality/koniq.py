@@ -70,9 +70,10 @@ def _shares(table: Path, line: int, row: Mapping[str, str]) -> Distribution:
     """Shares, or in some copies of the tables counts, which ``c_total`` tells the sum of."""
     shares = [number(table, line, row, name) for name in _VOTES]
     total = sum(shares)
-    due = 1.0 if total <= 1 + MOST_OFF or "c_total" not in row else number(table, line, row, "c_total")
-    if min(shares) < 0 or abs(total - due) > MOST_OFF:
-        raise ConfigError(f"{table}, line {line}: the votes {shares} sum to {total:g}, where {due:g} is due")
+    sums = [1.0, *([number(table, line, row, "c_total")] if "c_total" in row else [])]
+    if min(shares) < 0 or all(abs(total - due) > MOST_OFF for due in sums):
+        due_told = " or, counted, ".join(f"{due:g}" for due in sums)
+        raise ConfigError(f"{table}, line {line}: the votes {shares} sum to {total:g}, where {due_told} is due")
     one, two, three, four, five = (share / total for share in shares)
     return (one, two, three, four, five)
 

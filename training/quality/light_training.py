@@ -99,8 +99,7 @@ class LightTask:
         logits = network.logits(*(as_tensor(pixels, self._device) for pixels in batch.inputs))
         found = torch.softmax(logits, dim=1)
         wanted, mos, pair, level = (
-            torch.from_numpy(own).to(self._device)
-            for own in (batch.distribution, batch.mos, batch.pair, batch.level)
+            torch.from_numpy(own).to(self._device) for own in (batch.distribution, batch.mos, batch.pair, batch.level)
         )
         parts = {
             "votes_loss": huber(found, wanted, self._recipe.huber_delta),

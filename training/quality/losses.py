@@ -44,9 +44,7 @@ LEVEL_WORTH = 0.05
 """By how much a level of distortion more lowers a score at least, in [1, 5]: what someone may just see."""
 
 
-def ranking_loss(
-    mos: Tensor, truth: Tensor, group: Tensor, level: Tensor | None = None, margin: float = 0.5
-) -> Tensor:
+def ranking_loss(mos: Tensor, truth: Tensor, group: Tensor, level: Tensor | None = None, margin: float = 0.5) -> Tensor:
     """How far pairs within a group are from their true order: a hinge, the mean over the pairs.
 
     The better of two has to lead by the true difference, or by the margin where that is less: equal ones make no pair.

@@ -3,7 +3,6 @@
 ``mos_std.txt`` is not read: it has the deviations of the means, which say nothing of how far opinions differ.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,12 @@ from runtime.errors import ConfigError
 from training.data.picture import ENDINGS
 from training.quality.rated import Rated, RatedSet
 from training.quality.tables import digest_of
+from training.quality.tid_table import Line, read_table
 
 TABLE = "mos_with_names.txt"
 SCALE = (0.0, 9.0)
 """As published; the highest means are about 7."""
 CONTENTS = 25
-
-_LINE = re.compile(r"(\S+)\s+((i\d\d)_(\d\d)_(\d)\.\w+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +29,6 @@ class Release:
 
     def __len__(self) -> int:
         return CONTENTS * self.kinds * self.levels
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    number: int
-    mos: float
-    name: str
-    content: str
-    kind: str
-    level: int
 
 
 TID2008, TID2013 = Release("TID2008", 17, 4), Release("TID2013", 24, 5)
@@ -74,14 +62,14 @@ def may_be(root: Path, release: Release) -> bool:
     """
     if not (root / TABLE).is_file():
         return False
-    lines = _lines(root / TABLE)
+    lines = read_table(root / TABLE)
     early = len(lines) <= len(TID2008) and all(_fits(line, TID2008) for line in lines)
     return early if release is TID2008 else not early or len(lines) < len(TID2008)
 
 
 def _read(root: Path, release: Release) -> RatedSet:
     path = root / TABLE
-    lines = _lines(path)
+    lines = read_table(path)
     for line in lines:
         if not _fits(line, release):
             limits = f"{CONTENTS} contents, {release.kinds} kinds and {release.levels} levels"
@@ -94,7 +82,7 @@ def _read(root: Path, release: Release) -> RatedSet:
             reference=_there(path, line, references, f"{line.content}.bmp", "reference_images"),
             content=line.content,
             mos=line.mos,
-            kind=line.kind,
+            kind=f"{line.kind:02}",
             level=float(line.level),
         )
         for line in lines
@@ -103,35 +91,12 @@ def _read(root: Path, release: Release) -> RatedSet:
     return RatedSet(release.name + part, rated, SCALE, digest=digest_of(path))
 
 
-def _lines(path: Path) -> list[_Line]:
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
-    lines = [_line(path, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if not lines:
-        raise ConfigError(f"{path} has no line: take the whole file")
-    return lines
+def _fits(line: Line, release: Release) -> bool:
+    content = int(line.content[1:])
+    return 1 <= content <= CONTENTS and 1 <= line.kind <= release.kinds and 1 <= line.level <= release.levels
 
 
-def _line(path: Path, number: int, line: str) -> _Line:
-    found = _LINE.fullmatch(line.strip())
-    if found is None:
-        raise ConfigError(f"{path}, line {number}: {line[:60]!r} is not like '5.51429 I01_01_1.bmp'")
-    mos, name, content, kind, level = found.groups()
-    try:
-        score = float(mos)
-    except ValueError as error:
-        raise ConfigError(f"{path}, line {number}: the score {mos!r} is not a number") from error
-    return _Line(number, score, name, content.lower(), kind, int(level))
-
-
-def _fits(line: _Line, release: Release) -> bool:
-    content, kind = int(line.content[1:]), int(line.kind)
-    return 1 <= content <= CONTENTS and 1 <= kind <= release.kinds and 1 <= line.level <= release.levels
-
-
-def _there(path: Path, line: _Line, known: dict[str, Path], name: str, folder: str) -> Path:
+def _there(path: Path, line: Line, known: dict[str, Path], name: str, folder: str) -> Path:
     stem = Path(name.lower()).stem
     if stem not in known:
         raise ConfigError(f"{path}, line {line.number}: {name} is not in {folder}: put it there, or take the line out")
