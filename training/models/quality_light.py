@@ -54,9 +54,13 @@ class QualityLight(nn.Module):  # type: ignore[misc] # torch is untyped where on
         return {OUTPUT: torch.softmax(self.logits(pixels, patches), dim=1)}
 
     def logits(self, pixels: Tensor, patches: Tensor) -> Tensor:
-        """What is trained: (batch, 5) float32, before the softmax."""
+        """What is trained: (batch, 5), before the softmax."""
+        return self.head(self.features(pixels, patches))
+
+    def features(self, pixels: Tensor, patches: Tensor) -> Tensor:
+        """What the head reads: (batch, n) float32."""
         whole = self.pyramid(self.far_features(_seen(self.far, pixels))).float()
-        return self.head(torch.cat([whole, self._look_from_near(patches)], dim=1)).float()
+        return torch.cat([whole, self._look_from_near(patches)], dim=1)
 
     def _look_from_near(self, patches: Tensor) -> Tensor:
         """Two means over the patches: the plain one, and one that counts each by how much the network makes of it."""

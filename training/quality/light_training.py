@@ -96,15 +96,17 @@ class LightTask:
         return self._pairs.batch(step, max(1, self._recipe.batch_size // 2))
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        logits = network.logits(*(as_tensor(pixels, self._device) for pixels in batch.inputs))
-        found = torch.softmax(logits, dim=1)
+        features = network.features(*(as_tensor(pixels, self._device) for pixels in batch.inputs))
+        with torch.autocast(torch.device(self._device).type, enabled=False):  # bfloat16's steps are half a level
+            found = torch.softmax(network.head(features), dim=1)
+            opinion = found @ SCORES.to(found)
         wanted, mos, pair, level = (
             torch.from_numpy(own).to(self._device) for own in (batch.distribution, batch.mos, batch.pair, batch.level)
         )
         parts = {
             "votes_loss": huber(found, wanted, self._recipe.huber_delta),
             "cumulative_loss": squared_emd(found, wanted),
-            "rank_loss": ranking_loss(found @ SCORES.to(found), mos, pair, level),
+            "rank_loss": ranking_loss(opinion, mos, pair, level),
         }
         recipe = self._recipe
         loss = (

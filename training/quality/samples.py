@@ -30,7 +30,7 @@ class Batch:
     mos: NDArray[np.float32]
     """(n,) in [1, 5]."""
     pair: NDArray[np.int64]
-    """(n,): pictures of one number are of one content, kind and window."""
+    """(n,): pictures of one number are of one content, kind and window, and differ."""
     level: NDArray[np.float32]
     """(n,): within a pair the stronger distortion has the higher one; NaN where people's scores settle the order."""
 
@@ -78,7 +78,10 @@ class Pairs:
         drawn: list[tuple[_Judged, tuple[Pixels, ...], int]] = []
         for number, (place, mirror) in enumerate(zip(places, mirrored, strict=True)):
             rng = _generator(self._seed, step, number)
-            drawn += [(one, seen, number) for one, seen in self._pair(self._groups[place], bool(mirror), rng)]
+            first, second = self._pair(self._groups[place], bool(mirror), rng)
+            # Some strengths are rounded to one, and some kinds do nothing to a grey picture: no one can tell those two.
+            other = number if _differ(first[1], second[1]) else pairs + number
+            drawn += [(*first, number), (*second, other)]
         return Batch(
             tuple(np.stack(each) for each in zip(*(seen for _, seen, _ in drawn), strict=True)),
             np.array([one.target.distribution for one, _, _ in drawn], np.float32),
@@ -135,6 +138,10 @@ def _groups(rated: RatedSet, targets: Sequence[Target]) -> list[list[_Judged]]:
     ]
     alone = undistorted.keys() - {source for source, _ in by_kind}
     return groups + [[undistorted[source]] for source in sorted(alone)]
+
+
+def _differ(first: Sequence[Pixels], second: Sequence[Pixels]) -> bool:
+    return not all(np.array_equal(one, two) for one, two in zip(first, second, strict=True))
 
 
 def _level(picture: Rated, proxy: bool) -> float:
