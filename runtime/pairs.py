@@ -28,7 +28,7 @@ def pair_up(pictures: Sequence[Found], references: Path) -> list[Pair]:
         pictures: by their paths below the folder that was searched.
         references: one file, which is the reference of all; or a folder, where a reference has its picture's path and
             name but for the ending, or, whatever the case of letters, one with which the picture's begins, followed by
-            one of ``SEPARATORS``. The longest such name wins.
+            one of ``SEPARATORS``. The longest such name wins; no picture of the folder is its own reference.
 
     Raises:
         ConfigError: there is no such file or folder, or two references have the name in question.
@@ -42,7 +42,7 @@ def pair_up(pictures: Sequence[Found], references: Path) -> list[Pair]:
     for each in find_pictures([references]).found:
         exact.setdefault(_stem(each), []).append(each.path)
         folded.setdefault(_stem(each).casefold(), []).append(each.path)
-    return [Pair(found, _only(found, _candidates(_stem(found), exact, folded))) for found in pictures]
+    return [Pair(found, _only(found, _candidates(found, exact, folded))) for found in pictures]
 
 
 def outside(pictures: Iterable[Found], references: Path, searched: Iterable[Path]) -> list[Found]:
@@ -64,14 +64,19 @@ def _stem(found: Found) -> str:
     return found.name.with_suffix("").as_posix()
 
 
-def _candidates(stem: str, exact: dict[str, list[Path]], folded: dict[str, list[Path]]) -> list[Path]:
-    if stem in exact:
-        return exact[stem]
+def _candidates(found: Found, exact: dict[str, list[Path]], folded: dict[str, list[Path]]) -> list[Path]:
+    stem, own = _stem(found), found.path.resolve()
+
+    def others(paths: Sequence[Path]) -> list[Path]:
+        return [path for path in paths if path.resolve() != own]  # beside itself every picture is perfect
+
+    if same := others(exact.get(stem, ())):
+        return same
     name = stem.casefold()
     begins = name.rfind("/") + 1  # folders are the same, whatever their names begin with
     for end in range(len(name), begins, -1):
-        if (end == len(name) or name[end] in SEPARATORS) and name[:end] in folded:
-            return folded[name[:end]]
+        if (end == len(name) or name[end] in SEPARATORS) and (shorter := others(folded.get(name[:end], ()))):
+            return shorter
     return []
 
 

@@ -25,7 +25,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     except BlockingIOError as error:
         os.close(descriptor)
         raise ConfigError(
-            f"{folder}: another run is writing there: let it come to its end, or give another --output"
+            f"{folder}: another run is writing there: let it come to its end, or write to another folder"
         ) from error
     except OSError:
         pass

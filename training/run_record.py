@@ -67,6 +67,19 @@ def finish_run(folder: Path, record: RunRecord, measures: dict[str, float]) -> N
     _write(folder / FILE, record.model_copy(update={"measures": finite}))
 
 
+def sets_of_run(folder: Path) -> str:
+    """What a run in this folder learned from: names and digests of its sets; nothing, where no run is recorded there.
+
+    Raises:
+        ConfigError: what is there is no record.
+    """
+    record = _read(folder / FILE)
+    sets = record.asked.get("set") if record else None
+    if not isinstance(sets, dict):
+        return ""
+    return ", ".join(f"{name} {own['digest'] if isinstance(own, dict) else own}" for name, own in sets.items())
+
+
 def _flat(asked: dict[str, JsonValue], above: str = "") -> dict[str, JsonValue]:
     """What is asked inside of something goes by both names: ``recipe.batch_size``."""
     flat: dict[str, JsonValue] = {}

@@ -21,6 +21,7 @@ from training import allocator  # noqa: E402
 from training.__main__ import main  # noqa: E402
 from training.checkpoint import load_checkpoint  # noqa: E402
 from training.data.order import Order  # noqa: E402
+from training.lock import only_writer  # noqa: E402
 from training.quality.classes import ClassesTask, class_weights  # noqa: E402
 from training.quality.deeprn import classifier, feature_key, save_trunk, whole_network  # noqa: E402
 from training.quality.deeprn_recipes import RECIPES, Variants  # noqa: E402
@@ -215,6 +216,9 @@ def test_features_are_those_that_are_served(sides: tuple[Teachers, Teachers], tm
         np.testing.assert_allclose(mirrored[1], network.features(pixels.flip(3))[0].numpy(), atol=1e-4)
     FeatureStore(tmp_path / "kept", network, {"set": "two"}).of(few, watch=lambda: seen.append(1))
     assert len(seen) == 6
+    another = FeatureStore(tmp_path / "kept", network, {"set": "three"})
+    with only_writer(tmp_path / "kept"), pytest.raises(ConfigError, match="kept: another run is writing there"):
+        another.of(few)
 
 
 def noisy_of(teachers: Teachers, place: int) -> Pixels:
@@ -287,6 +291,8 @@ def test_a_run_gives_a_checkpoint_of_both_stages(
         assert not (tmp_path / name / "classes").exists()
         trunk = load_checkpoint(tmp_path / name / "deeprn").network.trunk.state_dict()
         assert all(torch.equal(value, trunk[key]) for key, value in checkpoint.network.trunk.state_dict().items())
+        data = load_checkpoint(tmp_path / name / "deeprn").description.provenance.data
+        assert f"which learned from: {read_rated(few).name} {read_rated(few).digest}" in data
     assert sorted(path.name for path in (tmp_path / "whole" / "features").iterdir()) == kept
     assert load_checkpoint(tmp_path / "m-eucl" / "deeprn").description.arguments["answer"] == "mos"
 

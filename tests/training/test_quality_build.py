@@ -178,7 +178,7 @@ def cells_of(biased: str, bias: float) -> tuple[dict[tuple[str, int], list[Fidel
                 seen = (true - (bias if kind == biased else 0)) / 7
                 cells[kind, level].append(Fidelity(0.5 + seen / 2, 0.5 - seen / 3, seen))
                 mos[number, level] = true
-    return cells, Opinions(mos, ("i04",), ())
+    return cells, Opinions(mos, ("i04",), (), "sha256:1")
 
 
 def test_a_fit_goes_half_of_the_way_to_what_people_said_of_a_kind() -> None:

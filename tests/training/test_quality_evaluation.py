@@ -219,6 +219,8 @@ def test_over_seeds_writes_the_splits_beside_the_report(folder: Path, tmp_path: 
         ([], "nothing to evaluate on: give --set, --photographs, or both"),
         (["--set", "SET", "--split", "validation"], "has no picture there; it has test, train, and all"),
         (["--set", "SET", "SET"], "two sets are called alike"),
+        (["--set", "SET", "--train-set", "nowhere"], "nowhere: sets of judged pictures are"),
+        (["--set", "SET", "--every", "3", "--over-seeds", "2"], "leaves one side without any"),
         (["--set", "SET", "--gates", "FR"], "has no head 'quality', only quality_fr; evaluate quality-fr is for that"),
     ],
 )

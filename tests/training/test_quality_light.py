@@ -157,6 +157,15 @@ def test_a_pair_differs_in_nothing_but_its_distortion(folder: Path) -> None:
     assert batch.distribution.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
+def test_equal_pictures_are_no_pair(folder: Path) -> None:
+    """Of strengths that come to the same pixels no network can say which is the stronger."""
+    rated = read_proxy(folder)
+    alike = dataclasses.replace(
+        rated, pictures=tuple(dataclasses.replace(one, path=rated.pictures[0].path) for one in rated.pictures)
+    )
+    assert len(set(Pairs([(alike, targets(alike))], light_inputs(), 0.6, 0).batch(0, 4).pair.tolist())) == 8
+
+
 def test_levels_are_known_where_no_person_judged(folder: Path) -> None:
     """In a proxy the stronger of a pair has the higher level, and the lower score here; people's scores stand alone."""
     rated = read_proxy(folder)

@@ -1,5 +1,6 @@
 """Readers of the published sets, on small imitations of their folders with the traps of the real ones; and splits."""
 
+import argparse
 import dataclasses
 import itertools
 import json
@@ -15,9 +16,10 @@ from scipy.io import savemat
 
 from runtime.errors import ConfigError
 from runtime.opencv import cv2
+from training.commands.quality_sets import divided, told_of
 from training.quality import live
 from training.quality.rated import Rated, RatedSet
-from training.quality.readers import LAYOUTS, read_rated, require_pictures
+from training.quality.readers import LAYOUTS, read_rated, require_pictures, require_sizes
 from training.quality.splits import (
     knows,
     median_and_quartiles,
@@ -118,6 +120,7 @@ def test_scores_that_no_set_can_have_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
+        ("a.jpg,0,0,0,0,0,0,50,0.5,test", "line 2: the votes .* sum to 0, where 1 or, counted, 0 is due"),
         ("a.jpg,0.5,0.4,0,0,0,100,50,0.5,test", "line 2: the votes .* sum to 0.9, where 1 or, counted, 100 is due"),
         ("a.jpg,50,40,0,0,0,100,50,0.5,test", "line 2: the votes .* sum to 90, where 1 or, counted, 100 is due"),
         ("a.jpg,-0.1,1.1,0,0,0,100,50,0.5,test", "line 2: the votes"),
@@ -130,6 +133,29 @@ def test_a_row_of_koniq_that_is_none_is_named(tmp_path: Path, row: str, fault: s
     """By file and line."""
     with pytest.raises(ConfigError, match=rf"koniq10k_distributions_sets\.csv, {fault}"):
         read_rated(koniq(tmp_path, rows=[row]))
+
+
+def test_shares_of_koniq_need_no_count(tmp_path: Path) -> None:
+    """``c_total`` may be empty; shares sum to 1 in the end, by how little they missed it."""
+    (found,) = read_rated(koniq(tmp_path, rows=["a.jpg,0.5,0.4,0.09,0,0,,50,0.5,test"])).pictures
+    assert found.distribution == pytest.approx((0.5 / 0.99, 0.4 / 0.99, 0.09 / 0.99, 0, 0))
+
+
+def test_pairs_are_of_one_size_and_hold_a_tile(tmp_path: Path) -> None:
+    """Before long work; the file is named."""
+    sizes = {"small": (100, 200), "wide": (128, 260), "same": (128, 256), "reference": (128, 256)}
+    paths = {name: tmp_path / f"{name}.png" for name in sizes}
+    for name, (height, width) in sizes.items():
+        cv2.imwrite(str(paths[name]), np.zeros((height, width, 3), np.uint8))
+
+    def pair(name: str, reference: str) -> RatedSet:
+        return RatedSet("some", (Rated(name, paths[name], paths[reference], name, 3.0),), (1, 5))
+
+    require_sizes(pair("same", "reference"), 128)
+    with pytest.raises(ConfigError, match=r"some: .*wide\.png is of 260 x 128 pixels and its reference of 256 x 128"):
+        require_sizes(pair("wide", "reference"), 128)
+    with pytest.raises(ConfigError, match=r"some: .*small\.png is of 200 x 100 pixels; the network sees tiles of 128"):
+        require_sizes(pair("small", "small"), 128)
 
 
 def test_koniq_without_pictures_or_columns_says_what_is_due(tmp_path: Path) -> None:
@@ -452,6 +478,26 @@ def test_a_gate_knows_what_it_was_trained_on() -> None:
     assert knows(three, f"{told}; which learned from: some {rated.digest}", tested=True)
     assert knows(three, f"{told}; which learned from: some {thirty.digest}", tested=True)
     assert not knows(dataclasses.replace(rated, digest=""), told, tested=False)
+
+
+def test_a_gate_knows_the_scores_that_a_proxys_were_fitted_to() -> None:
+    """Of TID2013's table; with any side of it."""
+    people = judged(list("abcdefghij"))
+    told = told_of([dataclasses.replace(people, digest="sha256:1", proxy=True, fitted_to=people.digest)])
+    assert told == "some (proxy) sha256:1 (scores fitted to sha256:0)"
+    assert knows(people, told, tested=False)
+    assert knows(with_sides(people, 0, "content"), told, tested=True)
+
+
+def test_beside_sets_without_sides_others_keep_theirs() -> None:
+    """Nothing else can be meant; alone they are refused, as is the paper's way for what it was not made for."""
+    plain = judged(list("abcdefghij"))
+    own = dataclasses.replace(with_sides(plain, 3, "content"), name="other", digest="sha256:2")
+    options = argparse.Namespace(split_seed=0, split_of="content")
+    assert divided(options, [own, plain]) == [own, with_sides(plain, 0, "content")]
+    with pytest.raises(ConfigError, match="other has sides of its own"):
+        divided(options, [own])
+    assert divided(argparse.Namespace(split_seed=None, split_of="content"), [own, plain]) == [own, plain]
 
 
 def test_results_over_seeds_are_told_by_the_middle() -> None:

@@ -73,6 +73,18 @@ def test_the_exact_name_goes_first(tmp_path: Path) -> None:
         paired(references, "a_1.jpg")
 
 
+def test_no_picture_is_its_own_reference(tmp_path: Path) -> None:
+    """In a folder of both, distorted ones go to what they are named after, and the references have none."""
+    both = folder(tmp_path / "both", "i01.bmp", "I01_08_3.bmp", "i01_08_5.bmp", "tree.jpg", "tree.png")
+    pairs = pair_up(find_pictures([both]).found, both)
+    named = {pair.found.name.name: pair.reference and pair.reference.name for pair in pairs}
+    versions = {"I01_08_3.bmp": "i01.bmp", "i01_08_5.bmp": "i01.bmp"}
+    assert named == {**versions, "i01.bmp": None, "tree.jpg": "tree.png", "tree.png": "tree.jpg"}
+    linked = tmp_path / "linked"
+    linked.symlink_to(both)
+    assert [pair.reference for pair in pair_up(find_pictures([linked / "i01.bmp"]).found, both)] == [None]
+
+
 def test_two_references_of_a_name_are_refused(tmp_path: Path) -> None:
     """Which one is meant nobody can tell; both are named. One that no picture asks for does no harm."""
     references = folder(tmp_path, "a.jpg", "a.png", "b.png")

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
     what = checkpoint.description
     if what.architecture != "quality-light":
         raise ConfigError(f"{options.stem}: a checkpoint of {what.architecture}; quality-light can be calibrated")
-    data = divided(options, read_rated(options.data))
+    [data] = divided(options, [read_rated(options.data)])
     rated = drawn(learned(data), options.count, options.seed)
     with progress_bar(Console(stderr=True)) as progress:
         bar = progress.add_task("judging", total=len(rated))

@@ -1,18 +1,20 @@
 """``evaluate quality``: hold no-reference gates to people's scores, or to a proxy's."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigError
 from training.commands.arguments import Commands, natural
-from training.commands.quality_sets import add_output, add_sets, divided, read_sets, told_over_splits
+from training.commands.quality_sets import add_output, add_sets, divided, drawn_splits, read_sets, told_over_splits
 
 if TYPE_CHECKING:
     from training.quality.evaluation import Plain
     from training.quality.gate import QualityGate
     from training.quality.rated import RatedSet
     from training.quality.report import OnSet
+    from training.quality.splits import SplitOfSeed
     from training.quality.told_apart import BlurTest
 
 MOST_SIGMA_PX = 64
@@ -51,15 +53,15 @@ def run(options: argparse.Namespace) -> None:
 
     if not options.set and not options.photographs:
         raise ConfigError("nothing to evaluate on: give --set, --photographs, or both")
-    sets = read_sets(options)
+    sets = [_prepared(options, one) for one in read_sets(options)]
     gates = [
         open_quality_gate(path, name=name, provider=options.provider, threads=options.threads, device=options.device)
         for path, name in zip(options.gates, gate_names(options.gates, "once is enough"), strict=True)
     ]
     plain = _baselines(options)
-    found = tuple(_on_set(options, rated, gates, plain) for rated in sets)
+    found = tuple(_on_set(options, one, gates, plain) for one in sets)
     report = Report(
-        title=f"Quality: {', '.join(one.name for one in sets) or 'a slight blur'}",
+        title=f"Quality: {', '.join(one.rated.name for one in sets) or 'a slight blur'}",
         command="quality",
         gates=tuple(GateFacts(gate.name, gate.digest, gate.view, gate.data) for gate in gates),
         sets=found,
@@ -88,25 +90,43 @@ def _baselines(options: argparse.Namespace) -> "list[Plain]":
     return [open_brisque()] if options.baselines else []
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """What can be wrong with a set is wrong before it is judged."""
+
+    rated: "RatedSet"
+    """The side that is asked for."""
+    teachers: "RatedSet"
+    """Of the baselines."""
+    splits: "list[SplitOfSeed]"
+
+
+def _prepared(options: argparse.Namespace, rated: "RatedSet") -> _Prepared:
+    from training.quality.evaluation import chosen
+
+    own = chosen(rated, options.split, options.every)
+    return _Prepared(own, _teachers(options, rated), drawn_splits(options, own))
+
+
 def _on_set(
-    options: argparse.Namespace, rated: "RatedSet", gates: "list[QualityGate]", plain: "list[Plain]"
+    options: argparse.Namespace, prepared: _Prepared, gates: "list[QualityGate]", plain: "list[Plain]"
 ) -> "OnSet":
-    from training.quality.evaluation import ask, chosen, side_told
+    from training.quality.evaluation import ask, side_told
     from training.quality.measures import differences, judged
     from training.quality.report import OnSet
     from training.quality.report_plots import write_examples, write_scatters
     from training.quality.spreads import spreads
 
-    own = chosen(rated, options.split, options.every)
+    own = prepared.rated
     said = ask(own, gates, plain, options.threads)
     results = tuple(judged(own, one) for one in said)
     return OnSet(
         rated=own,
         side=side_told(own, options.split),
         judged=results,
-        spreads=spreads(own, said, _teachers(options, rated)),
+        spreads=spreads(own, said, prepared.teachers),
         differences=tuple(differences(own, said, options.resamples, options.seed)),
-        over_splits=told_over_splits(options, own, said),
+        over_splits=told_over_splits(options, own, said, prepared.splits),
         plots={
             **write_scatters(options.output, own, results),
             **write_examples(options.output, own, results, options.examples),
@@ -117,8 +137,12 @@ def _on_set(
 def _teachers(options: argparse.Namespace, rated: "RatedSet") -> "RatedSet":
     from training.quality.evaluation import side_of
     from training.quality.readers import read_rated
+    from training.quality.splits import has_sides
 
-    return side_of(divided(options, read_rated(options.train_set)) if options.train_set else rated, "train")
+    if options.train_set is None:
+        return side_of(rated, "train")
+    other = read_rated(options.train_set)
+    return side_of(other if has_sides(other) else divided(options, [other])[0], "train")
 
 
 def _blur(options: argparse.Namespace, gates: "list[QualityGate]") -> "BlurTest | None":

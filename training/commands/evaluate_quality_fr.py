@@ -4,12 +4,13 @@ import argparse
 from typing import TYPE_CHECKING
 
 from training.commands.arguments import Commands
-from training.commands.quality_sets import add_output, add_sets, read_sets, told_over_splits
+from training.commands.quality_sets import add_output, add_sets, drawn_splits, read_sets, told_over_splits
 
 if TYPE_CHECKING:
     from training.quality.fr_gate import FullReferenceGate
     from training.quality.rated import RatedSet
     from training.quality.report import OnSet
+    from training.quality.splits import SplitOfSeed
 
 
 def add(systems: Commands) -> None:
@@ -26,23 +27,30 @@ def run(options: argparse.Namespace) -> None:
     import matplotlib  # noqa: F401 - missed before the long work
 
     from training.commands.gate_names import gate_names
+    from training.quality.evaluation import chosen
     from training.quality.fr_gate import open_full_reference_gate
+    from training.quality.readers import require_references, require_sizes
     from training.quality.report import MARKDOWN, GateFacts, Report, write_report
     from training.quality.report_text import markdown
 
-    sets = read_sets(options)
+    sets = [chosen(one, options.split, options.every) for one in read_sets(options)]
+    for one in sets:
+        require_references(one)
+    drawn = [drawn_splits(options, one) for one in sets]
     gates = [
         open_full_reference_gate(
             path, name=name, provider=options.provider, threads=options.threads, device=options.device
         )
         for path, name in zip(options.gates, gate_names(options.gates, "once is enough"), strict=True)
     ]
+    for one in sets:
+        require_sizes(one, max(gate.tile_px for gate in gates))
     view = "tiles of the picture beside its reference's"
     report = Report(
         title=f"Quality beside a reference: {', '.join(one.name for one in sets)}",
         command="quality-fr",
         gates=tuple(GateFacts(gate.name, gate.digest, view, gate.data, gate.group) for gate in gates),
-        sets=tuple(_on_set(options, rated, gates) for rated in sets),
+        sets=tuple(_on_set(options, *one, gates) for one in zip(sets, drawn, strict=True)),
         resamples=options.resamples,
     )
     text = "\n".join(markdown(report)) + "\n"
@@ -51,14 +59,15 @@ def run(options: argparse.Namespace) -> None:
     print(f"{options.output / MARKDOWN}: {sum(len(one.rated) for one in report.sets)} pictures, {len(gates)} gates")
 
 
-def _on_set(options: argparse.Namespace, rated: "RatedSet", gates: "list[FullReferenceGate]") -> "OnSet":
-    from training.quality.evaluation import chosen, side_told
+def _on_set(
+    options: argparse.Namespace, own: "RatedSet", drawn: "list[SplitOfSeed]", gates: "list[FullReferenceGate]"
+) -> "OnSet":
+    from training.quality.evaluation import side_told
     from training.quality.fr_evaluation import compare, measure_all
     from training.quality.measures import differences, judged
     from training.quality.report import OnSet
     from training.quality.report_plots import write_scatters
 
-    own = chosen(rated, options.split, options.every)
     said = compare(own, gates, options.threads)
     said += measure_all(own, options.threads) if options.metrics else []
     results = tuple(judged(own, one) for one in said)
@@ -67,6 +76,6 @@ def _on_set(options: argparse.Namespace, rated: "RatedSet", gates: "list[FullRef
         side=side_told(own, options.split),
         judged=results,
         differences=tuple(differences(own, said, options.resamples, options.seed)),
-        over_splits=told_over_splits(options, own, said),
+        over_splits=told_over_splits(options, own, said, drawn),
         plots=write_scatters(options.output, own, results),
     )

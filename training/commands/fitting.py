@@ -196,7 +196,7 @@ def finish(options: argparse.Namespace, record: "RunRecord", measures: dict[str,
 
     finish_run(options.output, record, measures)
     if any(math.isnan(value) for value in measures.values()):
-        print("nan: too little was held out to tell (of a set without sides nothing is, unless --split-seed says so)")
+        print("nan: nothing was held out (see --split-seed, of sets without sides), or all answers are one")
     for name, value in measures.items():
         print(f"{name}: {value:.4f}")
     print(f"{options.output / options.name}.safetensors, .json: the trained network")

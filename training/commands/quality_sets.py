@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from training.quality.evaluation import Said
     from training.quality.over_splits import OverSplits
     from training.quality.rated import RatedSet
+    from training.quality.splits import SplitOfSeed
 
 RESAMPLES = 1000
 DIVISIONS = ("content", "paper")
@@ -59,7 +60,8 @@ def add_division(parser: argparse.ArgumentParser) -> None:
         "--split-seed",
         type=natural,
         metavar="N",
-        help="of sets without sides: every fifth content by this seed is for the test (all is learned from)",
+        help="of sets without sides: every fifth content by this seed is for the test (all is learned from); of others "
+        "their own sides hold",
     )
     parser.add_argument(
         "--split-of",
@@ -69,20 +71,21 @@ def add_division(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def divided(options: argparse.Namespace, rated: "RatedSet") -> "RatedSet":
-    """The set with the sides that the options ask for.
+def divided(options: argparse.Namespace, sets: "list[RatedSet]") -> "list[RatedSet]":
+    """The sets with the sides that the options ask for; beside one without sides, those that have some keep them.
 
     Raises:
         ConfigError: see ``training.quality.splits.with_sides``; or a way of dividing is named without a seed.
     """
     from runtime.errors import ConfigError
-    from training.quality.splits import with_sides
+    from training.quality.splits import has_sides, with_sides
 
     if options.split_seed is None:
         if options.split_of != DIVISIONS[0]:
             raise ConfigError(f"--split-of {options.split_of} goes with --split-seed, which draws the sides")
-        return rated
-    return with_sides(rated, options.split_seed, options.split_of)
+        return sets
+    keep = options.split_of == DIVISIONS[0] and not all(map(has_sides, sets))
+    return [one if keep and has_sides(one) else with_sides(one, options.split_seed, options.split_of) for one in sets]
 
 
 def division_words(options: argparse.Namespace) -> list[str]:
@@ -94,11 +97,19 @@ def division_words(options: argparse.Namespace) -> list[str]:
 
 
 def told_of(sets: "list[RatedSet]", more: "list[str] | None" = None) -> str:
-    """What a checkpoint says of the sets that it learned from, with a word more of each."""
+    """What a checkpoint says of the sets that it learned from, with a word more of each.
+
+    A report finds the digests again, and warns where a gate is held to what it learned from.
+    """
     words = [f" ({word})" for word in more] if more else [""] * len(sets)
     return ", ".join(
-        f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest}{word}" for one, word in zip(sets, words, strict=True)
+        f"{one.name}{' (proxy)' if one.proxy else ''} {one.digest}{_fitted_to(one)}{word}"
+        for one, word in zip(sets, words, strict=True)
     )
+
+
+def _fitted_to(rated: "RatedSet") -> str:
+    return f" (scores fitted to {rated.fitted_to})" if rated.fitted_to else ""
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +136,7 @@ def read_sets(options: argparse.Namespace) -> "list[RatedSet]":
     from runtime.errors import ConfigError
     from training.quality.readers import read_rated, require_pictures
 
-    sets = [divided(options, read_rated(folder, options.layout)) for folder in options.set]
+    sets = divided(options, [read_rated(folder, options.layout) for folder in options.set])
     for one in sets:
         require_pictures(one)
     names = [one.name for one in sets]
@@ -134,18 +145,26 @@ def read_sets(options: argparse.Namespace) -> "list[RatedSet]":
     return sets
 
 
-def told_over_splits(options: argparse.Namespace, rated: "RatedSet", said: "list[Said]") -> "tuple[OverSplits, ...]":
-    """What ``--over-seeds`` asks for; the splits are written beside the report.
+def drawn_splits(options: argparse.Namespace, rated: "RatedSet") -> "list[SplitOfSeed]":
+    """What ``--over-seeds`` asks for; nothing, where it does not ask.
 
     Raises:
         ConfigError: the set has too few contents.
     """
+    from training.quality.splits import splits
+
+    return splits(rated, seeds=options.over_seeds) if options.over_seeds else []
+
+
+def told_over_splits(
+    options: argparse.Namespace, rated: "RatedSet", said: "list[Said]", drawn: "list[SplitOfSeed]"
+) -> "tuple[OverSplits, ...]":
+    """Each method over the splits, which are written beside the report."""
     from training.quality.over_splits import over_splits
     from training.quality.report import file_name
-    from training.quality.splits import splits, write_splits
+    from training.quality.splits import write_splits
 
-    if not options.over_seeds:
+    if not drawn:
         return ()
-    drawn = splits(rated, seeds=options.over_seeds)
     write_splits(options.output / file_name(rated.name, ".json", "splits-"), rated, drawn)
     return tuple(over_splits(rated, said, drawn))

@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
 
     fitting.begin(options)
     recipe = asked_recipe(options)
-    sets = [divided(options, read_rated(folder)) for folder in options.data]
+    sets = divided(options, [read_rated(folder) for folder in options.data])
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_pictures(one)
@@ -199,7 +199,11 @@ def _save(
 def _begun(options: argparse.Namespace) -> str:
     if options.trunk is None:
         return begun_with(options.weights)
-    return f"; begun with {options.trunk.name} (sha256:{weights_sha256(options.trunk)}), whose pictures are not told"
+    from training.run_record import sets_of_run
+
+    learned = sets_of_run(options.trunk.parent)
+    told = f"which learned from: {learned}" if learned else "whose pictures are not told"
+    return f"; begun with {options.trunk.name} (sha256:{weights_sha256(options.trunk)}), {told}"
 
 
 def _words(options: argparse.Namespace) -> list[str]:

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs)
     if recipe.batch_size % 2:
         raise ConfigError(f"batch_size={recipe.batch_size}: a batch holds pairs of pictures, so an even number is due")
-    sets = [divided(options, read_rated(folder)) for folder in options.data]
+    sets = divided(options, [read_rated(folder) for folder in options.data])
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_pictures(one)

@@ -48,12 +48,12 @@ def add(tasks: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     import torch
 
-    from training.models.full_reference import full_reference
+    from training.models.full_reference import TILE_PX, full_reference
     from training.quality.fr_samples import PairPatches
     from training.quality.fr_training import FullReferenceTask, Validation
     from training.quality.held_out import held_out, learned
     from training.quality.kept_pictures import KeptPictures
-    from training.quality.readers import read_rated, require_pictures, require_references
+    from training.quality.readers import read_rated, require_pictures, require_references, require_sizes
     from training.trainer import Trainer
 
     fitting.begin(options)
@@ -62,11 +62,12 @@ def run(options: argparse.Namespace) -> None:
     network = full_reference(options.variant, options.pyramid)
     if options.weights is not None:
         go_on_from(network, options.weights)
-    sets = [divided(options, read_rated(folder)) for folder in options.data]
+    sets = divided(options, [read_rated(folder) for folder in options.data])
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_references(one)
         require_pictures(one)
+        require_sizes(one, TILE_PX)
     pictures = KeptPictures(options.cache_gib * GIB)
     patches = PairPatches([learned(one) for one in sets], recipe, pictures, options.seed)
     held = [held_out(one, options.validate // len(sets), options.seed) for one in sets]

@@ -52,6 +52,8 @@ class Calibration(BaseModel):
     """By kind of distortion; a kind that is not there has the identity."""
     contents: tuple[str, ...]
     """Whose scores went in."""
+    opinions: str = ""
+    """``sha256:`` of their table; empty: fitted before it was kept."""
 
     def mos(self, kinds: Sequence[str], fidelities: Sequence[Fidelity]) -> Floats:
         """(n,): mean opinion scores in [1, 5]; an undistorted picture has 5."""
@@ -99,7 +101,7 @@ def calibrate(cells: dict[tuple[str, int], list[Fidelity]], opinions: Opinions) 
     for (kind, _), mean, mos in zip(wanted, means, target, strict=True):
         of_kind[kind].append((float(mean), float(mos)))
     lines = {kind: _line(np.array(points)) for kind, points in of_kind.items()}
-    return Calibration(curves=curves, lines=lines, contents=opinions.contents)
+    return Calibration(curves=curves, lines=lines, contents=opinions.contents, opinions=opinions.digest)
 
 
 def _cells_of_tid() -> list[tuple[int, str, int]]:

@@ -1,7 +1,7 @@
 """What the trunk and the pyramid make of whole pictures, kept on disk: the second stage reads each many times.
 
 A file is named by all that it depends on, so another trunk, pyramid or set of pictures never meets it, and runs that
-share the first stage may share the folder.
+share the first stage may share the folder: one after the other, as long as features are missing.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from runtime.decode import Pixels
 from training.cover.training import as_tensor
 from training.data.picture import read_picture
 from training.feeder import made_ahead
+from training.lock import only_writer
 from training.models.deeprn import DeepRN
 from training.quality.deeprn_recipes import Variants
 from training.quality.teachers import Teachers
@@ -62,12 +63,13 @@ class FeatureStore:
             watch: called after each picture that had to be seen.
 
         Raises:
-            ConfigError: a picture cannot be read.
+            ConfigError: a picture cannot be read, or another run is writing to the folder.
         """
         variants = variants or Variants()
         path = self._folder / f"{self._name(pictures, number, variants)}.npy"
         if not path.exists():
-            self._make(path, pictures, number, variants, watch)
+            with only_writer(self._folder):
+                self._make(path, pictures, number, variants, watch)
         found: Features = np.load(path, mmap_mode="r")
         return found
 
@@ -80,7 +82,6 @@ class FeatureStore:
         def shown(place: int) -> Pixels:
             return variant(read_picture(pictures.paths[place]), number, variants, pictures.names[place])
 
-        self._folder.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.unfinished")
         shape = (len(pictures), self._network.head.entering)
         rows = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float32, shape=shape)

@@ -33,6 +33,8 @@ class FullReferenceGate:
     """What its column in Table II is called: runs that differ in their seed alone share it."""
     data: str
     """What it was trained on, in its maker's words."""
+    tile_px: int
+    """The longer side of what it sees at once: pictures are no smaller."""
     compare: Callable[[Iterable[Pair]], Iterator[float]]
     """Each pair's score in [1, 5], in order. Raises ``EngineError`` for an answer that is none, and for pictures of
     two sizes or smaller than a tile."""
@@ -85,6 +87,7 @@ def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> Ful
         digest=digest_of(path.read_bytes(), manifest.model_dump_json().encode()),
         group=without_seed(manifest.name),
         data=manifest.provenance.data,
+        tile_px=max(manifest.inputs[0].height, manifest.inputs[0].width),
         compare=compare,
     )
 
@@ -115,6 +118,7 @@ def _checkpoint_gate(stem: Path, name: str, threads: int, device: str) -> FullRe
         digest=digest_of(checkpoint_file(stem.with_name(bare_name(stem)), DESCRIPTION).read_bytes()),
         group=_group(what.name, {key: str(value) for key, value in what.arguments.items()}),
         data=what.provenance.data,
+        tile_px=least,
         compare=compare,
     )
 

@@ -70,10 +70,11 @@ def _shares(table: Path, line: int, row: Mapping[str, str]) -> Distribution:
     """Shares, or in some copies of the tables counts, which ``c_total`` tells the sum of."""
     shares = [number(table, line, row, name) for name in _VOTES]
     total = sum(shares)
-    sums = [1.0, *([number(table, line, row, "c_total")] if "c_total" in row else [])]
-    if min(shares) < 0 or all(abs(total - due) > MOST_OFF for due in sums):
-        due_told = " or, counted, ".join(f"{due:g}" for due in sums)
-        raise ConfigError(f"{table}, line {line}: the votes {shares} sum to {total:g}, where {due_told} is due")
+    counted = abs(total - 1) > MOST_OFF and bool(row.get("c_total"))
+    due = number(table, line, row, "c_total") if counted else 1.0
+    if min(shares) < 0 or total <= 0 or abs(total - due) > MOST_OFF:
+        told = f"1 or, counted, {due:g}" if counted else "1"
+        raise ConfigError(f"{table}, line {line}: the votes {shares} sum to {total:g}, where {told} is due")
     one, two, three, four, five = (share / total for share in shares)
     return (one, two, three, four, five)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import ConfigError
+from training.quality.tables import digest_of
 from training.quality.tid_table import read_table
 
 BEST = 7.0
@@ -21,6 +22,8 @@ class Opinions:
     contents: tuple[str, ...]
     """Whose scores went in, such as ``i04``."""
     left_out: tuple[str, ...]
+    digest: str
+    """``sha256:`` of the table, which is TID2013's own."""
 
 
 def read_opinions(path: Path, without: Collection[str] = ()) -> Opinions:
@@ -51,4 +54,4 @@ def read_opinions(path: Path, without: Collection[str] = ()) -> Opinions:
             f"{path} lacks scores of {len(missing)} kinds and levels, such as {missing[0]}: take the whole file"
         )
     means = {place: sum(each) / len(each) for place, each in scores.items()}
-    return Opinions(means, tuple(sorted(contents - left_out)), tuple(sorted(left_out)))
+    return Opinions(means, tuple(sorted(contents - left_out)), tuple(sorted(left_out)), digest_of(path))

@@ -69,6 +69,7 @@ def write_scores(
     told = {
         "labels": "ranks" if calibration is None else "opinions",
         "opinion_contents": () if calibration is None else calibration.contents,
+        "opinions": "" if calibration is None else calibration.opinions,
     }
     (folder / CALIBRATION).unlink(missing_ok=True)
     if calibration is not None:

@@ -32,6 +32,8 @@ class ProxyHeader(BaseModel):
     """``ranks``: mean rank of the three metrics in this set; ``opinions``: fitted to scores of people."""
     opinion_contents: tuple[str, ...] = ()
     """Whose scores the fit has seen."""
+    opinions: str = ""
+    """``sha256:`` of their table; empty: there is none, or the set was built before it was kept."""
     folders: tuple[str, ...]
     """Names of the folders that the photographs came from."""
     photographs: dict[str, str]
@@ -128,7 +130,7 @@ def read_proxy(root: Path) -> RatedSet:
     if not pictures:
         raise ConfigError(f"{path} has no picture: build the set again")
     digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-    return RatedSet(header.name, pictures, (WORST, BEST), lower_better=False, proxy=True, digest=digest)
+    return RatedSet(header.name, pictures, (WORST, BEST), proxy=True, digest=digest, fitted_to=header.opinions)
 
 
 def _rated(root: Path, row: ProxyRow) -> Rated:

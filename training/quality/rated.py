@@ -54,6 +54,8 @@ class RatedSet:
     """Scores are estimated, no person gave them."""
     digest: str = ""
     """``sha256:`` of the files that the scores were read from."""
+    fitted_to: str = ""
+    """Of a proxy: the digest of the people's scores that its own were fitted to, where there are any."""
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -117,3 +117,36 @@ def require_references(rated: RatedSet) -> None:
     missing = sorted({str(one.reference) for one in rated.pictures if one.reference and not one.reference.is_file()})
     if missing:
         raise ConfigError(f"{rated.name}: {len(missing)} references are not there, {missing[0]} among them")
+
+
+def require_sizes(rated: RatedSet, least_px: int) -> None:
+    """Make sure that each picture is as large as its reference, which it has, before long work.
+
+    Raises:
+        ConfigError: one is not, or has a side of less than ``least_px``; or a file is no picture.
+    """
+    known: dict[Path, tuple[int, int]] = {}
+
+    def size(path: Path) -> tuple[int, int]:
+        if path not in known:
+            known[path] = picture_size(path)
+        return known[path]
+
+    for one in rated.pictures:
+        assert one.reference is not None  # ``require_references``
+        try:
+            own, due = size(one.path), size(one.reference)
+        except PictureError as error:
+            raise ConfigError(f"{rated.name}: {error}") from error
+        if own != due:
+            raise ConfigError(f"{rated.name}: {one.path} is of {_told(own)} pixels and its reference of {_told(due)}")
+        if min(own) < least_px:
+            raise ConfigError(
+                f"{rated.name}: {one.path} is of {_told(own)} pixels; the network sees tiles of {least_px} x {least_px}"
+                ", and enlarged pictures are of another quality: leave it out"
+            )
+
+
+def _told(size: tuple[int, int]) -> str:
+    height, width = size
+    return f"{width} x {height}"

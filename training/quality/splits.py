@@ -81,10 +81,15 @@ def with_sides(rated: RatedSet, seed: int, of: Division) -> RatedSet:
     Raises:
         ConfigError: the set has sides of its own, or cannot be divided so.
     """
-    if of == "content" and any(one.split for one in rated.pictures):
+    if of == "content" and has_sides(rated):
         raise ConfigError(f"{rated.name} has sides of its own, so none are drawn by a seed: leave --split-seed out")
     split = paper_split(rated, seed) if of == "paper" else splits(rated, seeds=seed + 1)[seed]
     return dataclasses.replace(split.apply(rated), digest=f"{rated.digest}{SPLIT}{of} {seed})")
+
+
+def has_sides(rated: RatedSet) -> bool:
+    """Whether the set says itself what is learned from and what is tested on."""
+    return any(one.split for one in rated.pictures)
 
 
 def knows(rated: RatedSet, told: str, *, tested: bool) -> bool:
