@@ -17,6 +17,7 @@ from training.data.picture import read_picture
 from training.feeder import made_ahead
 from training.quality.gate import BATCH, QualityGate
 from training.quality.rated import Rated, RatedSet, Side
+from training.quality.splits import has_sides
 
 Floats = NDArray[np.float64]
 Chosen = Literal["test", "validation", "train", "all"]
@@ -66,7 +67,7 @@ def chosen(rated: RatedSet, side: Chosen, every: int = 1) -> RatedSet:
 
 def side_told(rated: RatedSet, side: Chosen) -> Chosen:
     """What a report calls the pictures of a side: ``all`` where the set has no sides."""
-    return side if any(one.split for one in rated.pictures) else "all"
+    return side if has_sides(rated) else "all"
 
 
 def side_of(rated: RatedSet, side: Side) -> RatedSet:

@@ -4,7 +4,6 @@ A proxy, since no person gave these scores: metrics that compare a picture with 
 """
 
 import csv
-import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from runtime.errors import ConfigError
 from runtime.faults import faults_of
 from training.quality.rated import BEST, WORST, Rated, RatedSet, Side
+from training.quality.tables import digest_of
 
 RATINGS, HEADER = "ratings.csv", "set.json"
 
@@ -129,8 +129,7 @@ def read_proxy(root: Path) -> RatedSet:
     pictures = tuple(_rated(root, row) for row in read_rows(path))
     if not pictures:
         raise ConfigError(f"{path} has no picture: build the set again")
-    digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-    return RatedSet(header.name, pictures, (WORST, BEST), proxy=True, digest=digest, fitted_to=header.opinions)
+    return RatedSet(header.name, pictures, (WORST, BEST), proxy=True, digest=digest_of(path), fitted_to=header.opinions)
 
 
 def _rated(root: Path, row: ProxyRow) -> Rated:
