@@ -151,11 +151,14 @@ def test_pairs_are_of_one_size_and_hold_a_tile(tmp_path: Path) -> None:
     def pair(name: str, reference: str) -> RatedSet:
         return RatedSet("some", (Rated(name, paths[name], paths[reference], name, 3.0),), (1, 5))
 
-    require_sizes(pair("same", "reference"), 128)
+    def sized(rated: RatedSet) -> None:
+        require_sizes(rated, require_pictures(rated), 128)
+
+    sized(pair("same", "reference"))
     with pytest.raises(ConfigError, match=r"some: .*wide\.png is of 260 x 128 pixels and its reference of 256 x 128"):
-        require_sizes(pair("wide", "reference"), 128)
+        sized(pair("wide", "reference"))
     with pytest.raises(ConfigError, match=r"some: .*small\.png is of 200 x 100 pixels; the network sees tiles of 128"):
-        require_sizes(pair("small", "small"), 128)
+        sized(pair("small", "small"))
 
 
 def test_koniq_without_pictures_or_columns_says_what_is_due(tmp_path: Path) -> None:

@@ -103,7 +103,9 @@ class _Prepared:
 
 def _prepared(options: argparse.Namespace, rated: "RatedSet") -> _Prepared:
     from training.quality.evaluation import chosen
+    from training.quality.readers import require_pictures
 
+    require_pictures(rated)
     own = chosen(rated, options.split, options.every)
     return _Prepared(own, _teachers(options, rated), drawn_splits(options, own))
 

@@ -29,11 +29,13 @@ def run(options: argparse.Namespace) -> None:
     from training.commands.gate_names import gate_names
     from training.quality.evaluation import chosen
     from training.quality.fr_gate import open_full_reference_gate
-    from training.quality.readers import require_references, require_sizes
+    from training.quality.readers import require_pictures, require_references, require_sizes
     from training.quality.report import MARKDOWN, GateFacts, Report, write_report
     from training.quality.report_text import markdown
 
-    sets = [chosen(one, options.split, options.every) for one in read_sets(options)]
+    whole = read_sets(options)
+    sizes = [require_pictures(one) for one in whole]
+    sets = [chosen(one, options.split, options.every) for one in whole]
     for one in sets:
         require_references(one)
     drawn = [drawn_splits(options, one) for one in sets]
@@ -43,8 +45,8 @@ def run(options: argparse.Namespace) -> None:
         )
         for path, name in zip(options.gates, gate_names(options.gates, "once is enough"), strict=True)
     ]
-    for one in sets:
-        require_sizes(one, max(gate.tile_px for gate in gates))
+    for one, own in zip(sets, sizes, strict=True):
+        require_sizes(one, own, max(gate.tile_px for gate in gates))
     view = "tiles of the picture beside its reference's"
     report = Report(
         title=f"Quality beside a reference: {', '.join(one.name for one in sets)}",

@@ -128,17 +128,15 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def read_sets(options: argparse.Namespace) -> "list[RatedSet]":
-    """The sets, their pictures there.
+    """The sets, none of their pictures looked at yet.
 
     Raises:
-        ConfigError: a set cannot be read, pictures are missing, or two sets are called alike.
+        ConfigError: a set cannot be read, or two sets are called alike.
     """
     from runtime.errors import ConfigError
-    from training.quality.readers import read_rated, require_pictures
+    from training.quality.readers import read_rated
 
     sets = divided(options, [read_rated(folder, options.layout) for folder in options.set])
-    for one in sets:
-        require_pictures(one)
     names = [one.name for one in sets]
     if len(set(names)) < len(names):
         raise ConfigError(f"--set: two sets are called alike ({', '.join(names)}): the report tells by name")

@@ -66,8 +66,7 @@ def run(options: argparse.Namespace) -> None:
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_references(one)
-        require_pictures(one)
-        require_sizes(one, TILE_PX)
+        require_sizes(one, require_pictures(one), TILE_PX)
     pictures = KeptPictures(options.cache_gib * GIB)
     patches = PairPatches([learned(one) for one in sets], recipe, pictures, options.seed)
     held = [held_out(one, options.validate // len(sets), options.seed) for one in sets]

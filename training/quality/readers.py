@@ -17,6 +17,9 @@ from training.quality.rated import RatedSet
 from training.quality.tid import READERS as TID
 from training.quality.tid import TID2008, TID2013, may_be
 
+Sizes = dict[Path, tuple[int, int]]
+"""(height, width) in pixels, by file."""
+
 LAYOUTS: dict[str, Callable[[Path], RatedSet]] = {
     "koniq": read_koniq,
     **LIVE,
@@ -66,8 +69,11 @@ def read_rated(root: Path, layout: str | None = None) -> RatedSet:
     return _sound(root, LAYOUTS[layout](root))
 
 
-def require_pictures(rated: RatedSet) -> None:
+def require_pictures(rated: RatedSet) -> Sizes:
     """Make sure that every picture and reference is there and begins as a picture does, before long work.
+
+    Returns:
+        their sizes.
 
     Raises:
         ConfigError: some do not; it counts them and names the first.
@@ -79,17 +85,16 @@ def require_pictures(rated: RatedSet) -> None:
             f"{rated.name}: {len(missing)} of {len(paths)} pictures are not there, {missing[0]} among them: "
             "give the folder of the whole set"
         )
-    broken = [fault for fault in map(_fault, paths) if fault is not None]
+    sizes: Sizes = {}
+    broken: list[str] = []
+    for path in paths:
+        try:
+            sizes[path] = picture_size(path)
+        except PictureError as error:
+            broken.append(str(error))
     if broken:
         raise ConfigError(f"{rated.name}: {len(broken)} of {len(paths)} pictures are broken. {broken[0]}")
-
-
-def _fault(path: Path) -> str | None:
-    try:
-        picture_size(path)
-    except PictureError as error:
-        return str(error)
-    return None
+    return sizes
 
 
 def _sound(root: Path, rated: RatedSet) -> RatedSet:
@@ -119,25 +124,20 @@ def require_references(rated: RatedSet) -> None:
         raise ConfigError(f"{rated.name}: {len(missing)} references are not there, {missing[0]} among them")
 
 
-def require_sizes(rated: RatedSet, least_px: int) -> None:
+def require_sizes(rated: RatedSet, sizes: Sizes, least_px: int) -> None:
     """Make sure that each picture is as large as its reference, which it has, before long work.
 
+    Args:
+        rated: the pictures.
+        sizes: of them and their references, as ``require_pictures`` found them.
+        least_px: of each side.
+
     Raises:
-        ConfigError: one is not, or has a side of less than ``least_px``; or a file is no picture.
+        ConfigError: one is not, or has a side of less.
     """
-    known: dict[Path, tuple[int, int]] = {}
-
-    def size(path: Path) -> tuple[int, int]:
-        if path not in known:
-            known[path] = picture_size(path)
-        return known[path]
-
     for one in rated.pictures:
         assert one.reference is not None  # ``require_references``
-        try:
-            own, due = size(one.path), size(one.reference)
-        except PictureError as error:
-            raise ConfigError(f"{rated.name}: {error}") from error
+        own, due = sizes[one.path], sizes[one.reference]
         if own != due:
             raise ConfigError(f"{rated.name}: {one.path} is of {_told(own)} pixels and its reference of {_told(due)}")
         if min(own) < least_px:
