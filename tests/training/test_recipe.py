@@ -55,6 +55,7 @@ def test_a_recipe_is_a_preset_or_a_file_with_changes(tmp_path: Path) -> None:
         ("paper", ["learning_rate"], "NAME=VALUE is due"),
         ("paper", ["learning_rate=-1"], "learning_rate: Input should be greater than 0"),
         ("paper", ["target=fun"], "target: Input should be 'agreement'"),
+        ("paper", ["schedule=plateau"], "nothing is chosen by these; it can be constant"),
         ("distilled", ["statistics=0"], "the head needs the classifier's probabilities"),
     ],
 )

@@ -82,9 +82,15 @@ def read_recipe(recipes: Mapping[str, AnyRecipe], name: str, changes: list[str],
                 holder[key] = value
         if epochs is not None:
             fields["epochs"] = epochs
-        return kind.model_validate(fields)
+        recipe = kind.model_validate(fields)
     except ValidationError as error:
         raise ConfigError(f"--recipe {name}: {faults_of(error, 'recipe')}") from error
+    if fields.get("schedule") == "plateau":  # DeepRN's recipes have it in their stages, which hold pictures out for it
+        raise ConfigError(
+            f"--recipe {name}: schedule plateau chooses by validations, and nothing is chosen by these; it can be "
+            "constant, cosine or polynomial"
+        )
+    return recipe
 
 
 def _holder(fields: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
