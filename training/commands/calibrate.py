@@ -1,4 +1,4 @@
-"""``calibrate``: the last layer of a trained network, fitted to pictures as the gateway shows them."""
+"""``calibrate``: the head of a trained network, fitted to pictures as the gateway shows them."""
 
 import argparse
 import shlex
@@ -13,15 +13,15 @@ from training.commands.quality_sets import add_division, divided, division_words
 
 
 def add(commands: Commands) -> None:
-    tasks = commands.add_parser("calibrate", help="fit a network's last layer (extra `train`)").add_subparsers(
+    tasks = commands.add_parser("calibrate", help="fit a network's head (extra `train`)").add_subparsers(
         required=True, metavar="TASK"
     )
     parser = tasks.add_parser("quality", help="a checkpoint of `train quality`")
     parser.add_argument("stem", type=Path, metavar="STEM", help="of the checkpoint")
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="a set that it learned from")
     add_division(parser)
-    parser.add_argument("--count", type=positive, default=3000, help="pictures of its training side (%(default)s)")
-    parser.add_argument("--seed", type=natural, default=0, help="of the choice (%(default)s)")
+    parser.add_argument("--count", type=positive, help="pictures of its training side, at most (all)")
+    parser.add_argument("--seed", type=natural, default=0, help="of all that is random (%(default)s)")
     parser.add_argument("--output", type=Path, required=True, metavar="STEM", help="of the new checkpoint")
     parser.set_defaults(command=run, remedy="pip install 'framegate[train]'")
 
@@ -37,16 +37,21 @@ def run(options: argparse.Namespace) -> None:
     if what.architecture != "quality-light":
         raise ConfigError(f"{options.stem}: a checkpoint of {what.architecture}; quality-light can be calibrated")
     [data] = divided(options, [read_rated(options.data)])
-    rated = drawn(learned(data), options.count, options.seed)
+    rated = learned(data)
+    if options.count is not None:
+        rated = drawn(rated, options.count, options.seed)
     with progress_bar(Console(stderr=True)) as progress:
         bar = progress.add_task("judging", total=len(rated))
-        before, after = calibrate(checkpoint.network, what.inputs, rated, watch=lambda: progress.advance(bar))
+        before, after = calibrate(
+            checkpoint.network, what.inputs, rated, seed=options.seed, watch=lambda: progress.advance(bar)
+        )
     words = ["python", "-m", "training", "calibrate", "quality", options.stem.name, "--data", options.data.name]
     words += division_words(options)
-    words += ["--count", str(options.count), "--seed", str(options.seed), "--output", options.output.name]
+    words += [] if options.count is None else ["--count", str(options.count)]
+    words += ["--seed", str(options.seed), "--output", options.output.name]
     provenance = what.provenance.model_copy(
         update={
-            "data": f"{what.provenance.data}; last layer calibrated on {len(rated)} pictures of {told_of([data])}",
+            "data": f"{what.provenance.data}; head calibrated on {len(rated)} pictures of {told_of([data])}",
             "metrics": {},  # of the network before
             "command": f"{what.provenance.command} && {shlex.join(words)}",
         }

@@ -15,7 +15,7 @@ from training.cover.training import as_tensor
 from training.data.picture import read_picture
 from training.models.quality_light import HEIGHT_PX, OUTPUT, PATCH_PX, WIDTH_PX
 from training.quality.light_recipes import LightRecipe
-from training.quality.losses import huber, ranking_loss, squared_emd
+from training.quality.losses import SCORES, huber, ranking_loss, squared_emd
 from training.quality.rated import RatedSet
 from training.quality.samples import Batch, Pairs, shown
 from training.quality.target import Target
@@ -25,7 +25,6 @@ TRAINING_GRID = Patches(rows=2, columns=2)
 """Fewer patches of a window that is drawn anew each time cost less, and lie everywhere in the end."""
 THRESHOLD = 2.0
 """Below it the gateway drops a frame, unless the operator says otherwise: most people call it poor."""
-SCORES = torch.arange(1.0, 6.0)
 
 
 def light_inputs(grid: Patches = GRID) -> tuple[Input, Input]:

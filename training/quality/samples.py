@@ -61,7 +61,7 @@ class Pairs:
         self, sets: Sequence[tuple[RatedSet, Sequence[Target]]], inputs: Sequence[Input], least_window: float, seed: int
     ) -> None:
         """Raises ConfigError where there is nothing to learn from."""
-        self._groups = [group for rated, targets in sets for group in _groups(rated, targets)]
+        self._groups = [group for rated, targets in sets for group in _judged(rated, targets)]
         if not self._groups:
             raise ConfigError(f"{', '.join(one.name for one, _ in sets)}: there is no picture to learn from")
         self._preprocessors = [Preprocessor(spec) for spec in inputs]
@@ -122,17 +122,16 @@ def shown(pixels: Pixels, preprocessors: Sequence[Preprocessor]) -> tuple[Pixels
     return tuple(slots)
 
 
-def _groups(rated: RatedSet, targets: Sequence[Target]) -> list[list[_Judged]]:
-    """Pictures of one reference and kind, with the undistorted one."""
-    by_kind: dict[tuple[str, str], list[_Judged]] = defaultdict(list)
-    undistorted: dict[str, _Judged] = {}
-    for picture, target in zip(rated.pictures, targets, strict=True):
+def ladders(pictures: Sequence[Rated]) -> list[list[int]]:
+    """Places of the pictures of one reference and kind, with the undistorted one."""
+    by_kind: dict[tuple[str, str], list[int]] = defaultdict(list)
+    undistorted: dict[str, int] = {}
+    for place, picture in enumerate(pictures):
         source = str(picture.reference or picture.name)
-        judged = _Judged(picture, target, _level(picture, rated.proxy))
         if picture.level == 0:
-            undistorted[source] = judged
+            undistorted[source] = place
         else:
-            by_kind[source, picture.kind or ""].append(judged)
+            by_kind[source, picture.kind or ""].append(place)
     groups = [
         [*group, undistorted[source]] if source in undistorted else group for (source, _), group in by_kind.items()
     ]
@@ -140,13 +139,22 @@ def _groups(rated: RatedSet, targets: Sequence[Target]) -> list[list[_Judged]]:
     return groups + [[undistorted[source]] for source in sorted(alone)]
 
 
+def level_of(picture: Rated, proxy: bool) -> float:
+    """Metrics misjudge how strong some distortions are, but we know: we made them. People are believed, by a NaN."""
+    return picture.level if proxy and picture.level is not None else float("nan")
+
+
+def _judged(rated: RatedSet, targets: Sequence[Target]) -> list[list[_Judged]]:
+    """By ladders."""
+    judged = [
+        _Judged(picture, target, level_of(picture, rated.proxy))
+        for picture, target in zip(rated.pictures, targets, strict=True)
+    ]
+    return [[judged[place] for place in group] for group in ladders(rated.pictures)]
+
+
 def _differ(first: Sequence[Pixels], second: Sequence[Pixels]) -> bool:
     return not all(np.array_equal(one, two) for one, two in zip(first, second, strict=True))
-
-
-def _level(picture: Rated, proxy: bool) -> float:
-    """Metrics misjudge how strong some distortions are, but we know: we made them. People are believed."""
-    return picture.level if proxy and picture.level is not None else float("nan")
 
 
 def _generator(seed: int, step: int, number: int) -> np.random.Generator:
