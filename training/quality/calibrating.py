@@ -23,8 +23,8 @@ from training.quality.samples import ladders, level_of, shown
 from training.quality.target import targets
 
 EPOCHS, BATCH, RATE, DECAY = 20, 256, 1e-4, 0.1
-"""Of AdamW; the rate falls to nothing, along a cosine. Ten times as
-much brings nearer still what it learns from, but forgets what other pictures taught: see ``models/quality.md``."""
+"""Of AdamW; the rate falls to nothing, along a cosine. Ten times as much brings nearer still what it learns from, but
+forgets what other pictures taught (``models/quality.md``)."""
 PAIRS, RANK = 64, 0.5
 """Pairs of a ladder beside each batch, and what their order counts."""
 LEAST_PICTURES = 200
