@@ -28,8 +28,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-    from training.quality.calibrating import calibrate, drawn
-    from training.quality.held_out import learned
+    from training.quality.calibrating import calibrate
+    from training.quality.held_out import drawn, learned
     from training.quality.readers import read_rated
 
     checkpoint = load_checkpoint(options.stem)

@@ -17,7 +17,8 @@ from runtime.manifest import Input
 from runtime.preprocess import Preprocessor
 from training.cover.training import as_tensor
 from training.data.picture import read_picture
-from training.quality.losses import SCORES, ranking_loss
+from training.models.quality_head import VOTES
+from training.quality.losses import ranking_loss
 from training.quality.rated import RatedSet
 from training.quality.samples import ladders, level_of, shown
 from training.quality.target import targets
@@ -42,12 +43,6 @@ class _Seen:
     """(n,) in [1, 5]."""
     level: Tensor
     """(n,) of distortion; NaN where people's scores settle the order."""
-
-
-def drawn(rated: RatedSet, count: int, seed: int) -> RatedSet:
-    """At most so many pictures of a set, by the seed."""
-    places = np.sort(np.random.default_rng(seed).permutation(len(rated))[:count])
-    return dataclasses.replace(rated, pictures=tuple(rated.pictures[place] for place in places))
 
 
 def calibrate(
@@ -103,7 +98,7 @@ def _disorder(head: nn.Module, seen: _Seen, groups: Sequence[Sequence[int]], rng
     """How far pairs of pictures, one from each of some ladders, are from their order."""
     chosen = [groups[place] for place in rng.integers(len(groups), size=PAIRS)]
     pairs = torch.from_numpy(np.stack([rng.choice(group, size=2, replace=False) for group in chosen])).flatten()
-    opinion = torch.softmax(head(seen.features[pairs]), dim=1) @ SCORES
+    opinion = torch.softmax(head(seen.features[pairs]), dim=1) @ VOTES
     number = torch.arange(PAIRS).repeat_interleave(2)
     return ranking_loss(opinion, seen.mos[pairs], number, seen.level[pairs])
 

@@ -22,6 +22,10 @@ def learned(rated: RatedSet) -> RatedSet:
 
 def held_out(rated: RatedSet, count: int, seed: int) -> RatedSet:
     """At most so many pictures of the other sides, drawn by the seed; there may be none."""
-    others = rated.where(lambda one: one.split in {"validation", "test"})
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(others))[:count])
-    return dataclasses.replace(others, pictures=tuple(others.pictures[place] for place in drawn))
+    return drawn(rated.where(lambda one: one.split in {"validation", "test"}), count, seed)
+
+
+def drawn(rated: RatedSet, count: int, seed: int) -> RatedSet:
+    """At most so many pictures of a set, by the seed, in the set's order."""
+    places = np.sort(np.random.default_rng(seed).permutation(len(rated))[:count])
+    return dataclasses.replace(rated, pictures=tuple(rated.pictures[place] for place in places))

@@ -13,9 +13,10 @@ from runtime.manifest import Head, Input, Patches, QualityHead, Resize
 from runtime.preprocess import Preprocessor
 from training.cover.training import as_tensor
 from training.data.picture import read_picture
+from training.models.quality_head import VOTES
 from training.models.quality_light import HEIGHT_PX, OUTPUT, PATCH_PX, WIDTH_PX
 from training.quality.light_recipes import LightRecipe
-from training.quality.losses import SCORES, huber, ranking_loss, squared_emd
+from training.quality.losses import huber, ranking_loss, squared_emd
 from training.quality.rated import RatedSet
 from training.quality.samples import Batch, Pairs, shown
 from training.quality.target import Target
@@ -98,7 +99,7 @@ class LightTask:
         features = network.features(*(as_tensor(pixels, self._device) for pixels in batch.inputs))
         with torch.autocast(torch.device(self._device).type, enabled=False):  # bfloat16's steps are half a level
             found = torch.softmax(network.head(features), dim=1)
-            opinion = found @ SCORES.to(found)
+            opinion = found @ VOTES.to(found)
         wanted, mos, pair, level = (
             torch.from_numpy(own).to(self._device) for own in (batch.distribution, batch.mos, batch.pair, batch.level)
         )

@@ -4,8 +4,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SCORES = torch.arange(1.0, 6.0)
-"""Of the votes: the mean opinion of (batch, 5) shares is their product with them."""
 HUBER_DELTA = 1 / 9
 """DeepRN's, chosen by cross-validation (section 3). The KonIQ team found 1 to work better."""
 
