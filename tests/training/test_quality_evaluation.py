@@ -27,12 +27,12 @@ from tests.full_reference_engine import TILE, make_comparing_engine, tile_score
 from tests.training.quality_sets import GREY, grey, row, write_set
 from training.__main__ import main
 from training.checkpoint import Checkpoint, Description, save_checkpoint
-from training.data.picture import read_picture
+from training.data.picture import PictureError, read_picture
 from training.metrics.distribution import distribution_errors
 from training.models.full_reference import full_reference
 from training.models.quality_light import quality_light
-from training.quality.brisque import WEIGHTS, open_brisque, rate
-from training.quality.evaluation import Said, chosen
+from training.quality.brisque import WEIGHTS, open_brisque
+from training.quality.evaluation import Plain, Said, ask, chosen
 from training.quality.examples import choose
 from training.quality.fr_gate import open_full_reference_gate, without_seed
 from training.quality.fr_training import full_reference_heads, full_reference_inputs
@@ -445,16 +445,28 @@ def test_photographs_alone_make_a_report(folder: Path, tmp_path: Path) -> None:
 # --- BRISQUE
 
 
-def test_brisque_is_turned_so_that_higher_is_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights of one support vector, whose answer can be computed: -(coefficient x kernel - rho)."""
+@pytest.fixture
+def brisque(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plain:
+    """With weights of one support vector, whose answer can be computed: -(coefficient x kernel - rho)."""
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     torch.save((torch.zeros(1), torch.zeros(1, 36)), tmp_path / "hub" / "checkpoints" / WEIGHTS)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    method = open_brisque()
-    np.testing.assert_allclose(method.rate([pictures.noise(64, 48, 0)]), [-153.591], atol=1e-3)
-    assert rate([pictures.noise(64, 48, 0), pictures.scene(80, 60, 0)]).shape == (2,)
-    with pytest.raises(ConfigError, match="picture 2 of a batch, of 20 x 10 pixels, is of one colour"):
-        rate([pictures.noise(64, 48, 0), np.full((10, 20, 3), 7, np.uint8)])
+    return open_brisque()
+
+
+def test_brisque_is_turned_so_that_higher_is_better(brisque: Plain) -> None:
+    """-rho, with a coefficient of nothing."""
+    assert brisque.rate(pictures.noise(64, 48, 0)) == pytest.approx(-153.591, abs=1e-3)
+
+
+def test_brisque_names_a_picture_that_it_cannot_judge(brisque: Plain, tmp_path: Path) -> None:
+    """One of one colour has no spread of neighbouring pixels: the error names its file, among others that are sound."""
+    for name, pixels in (("sound", pictures.noise(64, 48, 0)), ("grey", np.full((10, 20, 3), 7, np.uint8))):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
+    names = ("sound", "grey")
+    rated = RatedSet("some", tuple(Rated(name, tmp_path / f"{name}.png", None, name, 3.0) for name in names), (1, 5))
+    with pytest.raises(PictureError, match=r"grey\.png: of one colour, which BRISQUE cannot judge"):
+        ask(rated, [], [brisque])
 
 
 def test_brisque_without_weights_says_where_they_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

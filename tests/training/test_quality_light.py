@@ -300,7 +300,10 @@ def test_a_calibration_keeps_the_order_of_what_was_made(folder: Path, monkeypatc
 def test_a_calibration_sees_its_side_of_a_division_alone(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of 20 pictures without sides all are learned from, and of a division by a seed 16: too few, either way."""
+    """Of 20 pictures without sides all are learned from, and of a division by a seed 16: too few, either way.
+
+    A picture that is missing is told before any is judged.
+    """
     words = ["train", "quality", "--data", str(folder), "--threads", "1", "--steps", "1", "--validate", "1"]
     assert main([*words, "--set", "batch_size=4", "--output", str(tmp_path)]) == 0
     koniq = write_koniq(tmp_path / "koniq", pictures=20, sides=False)
@@ -308,3 +311,6 @@ def test_a_calibration_sees_its_side_of_a_division_alone(
     for division, count in (([], 20), (["--split-seed", "4"], 16)):
         assert main([*words, *division]) == 2
         assert f"KonIQ-10k 512x384: {count} pictures are too few" in capsys.readouterr().err
+    next(koniq.rglob("*.png")).unlink()
+    assert main(words) == 2
+    assert "KonIQ-10k 512x384: 1 of 20 pictures are not there" in capsys.readouterr().err

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
     from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
     from training.quality.calibrating import calibrate
     from training.quality.held_out import drawn, learned
-    from training.quality.readers import read_rated
+    from training.quality.readers import read_rated, require_pictures
 
     checkpoint = load_checkpoint(options.stem)
     what = checkpoint.description
@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> None:
     rated = learned(data)
     if options.count is not None:
         rated = drawn(rated, options.count, options.seed)
+    require_pictures(rated)
     with progress_bar(Console(stderr=True)) as progress:
         bar = progress.add_task("judging", total=len(rated))
         before, after = calibrate(

@@ -1,16 +1,15 @@
 """BRISQUE (Mittal, Moorthy and Bovik, 2012) as ``piq`` has it: what a no-reference method did before networks."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
 import piq
 import torch
-from numpy.typing import NDArray
 
 from runtime.decode import Pixels
 from runtime.errors import ConfigError
+from training.data.picture import PictureError
 from training.quality.evaluation import Plain
 
 NAME = "BRISQUE"
@@ -35,23 +34,21 @@ def open_brisque() -> Plain:
     return Plain(NAME, rate)
 
 
-def rate(pictures: Sequence[Pixels]) -> NDArray[np.float64]:
-    """(n,): BRISQUE with its sign turned, so that higher is better; about -100 to 0.
+def rate(pixels: Pixels) -> float:
+    """BRISQUE with its sign turned, so that higher is better; about -100 to 0.
 
     Args:
-        pictures: (height, width, 3) uint8 RGB, of any size, not of one colour.
+        pixels: (height, width, 3) uint8 RGB, of any size, not of one colour.
 
     Raises:
-        ConfigError: one is of one colour: BRISQUE is about the spread of neighbouring pixels, and there is none.
+        PictureError: of one colour: BRISQUE is about the spread of neighbouring pixels, and there is none.
     """
-    for place, pixels in enumerate(pictures, start=1):
-        if (pixels == pixels[:1, :1]).all():
-            height, width = pixels.shape[:2]
-            raise ConfigError(
-                f"--baselines: picture {place} of a batch, of {width} x {height} pixels, is of one colour, which "
-                "BRISQUE cannot judge: take such pictures out of the set, or leave --baselines out"
-            )
-    return np.array([-_worse(pixels) for pixels in pictures], np.float64)
+    if (pixels == pixels[:1, :1]).all():
+        raise PictureError(
+            "of one colour, which BRISQUE cannot judge: take such pictures out of the set, or leave --baselines out"
+        )
+    worse: float = _worse(pixels)
+    return -worse
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator] # torch is untyped where only serving is installed

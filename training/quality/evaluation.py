@@ -13,7 +13,7 @@ from rich.progress import track
 from runtime.decode import Pixels
 from runtime.errors import ConfigError
 from runtime.heads import OPINIONS
-from training.data.picture import read_picture
+from training.data.picture import PictureError, read_picture
 from training.feeder import made_ahead
 from training.quality.gate import BATCH, QualityGate
 from training.quality.rated import Rated, RatedSet, Side
@@ -43,8 +43,8 @@ class Plain:
     """A method that gives a number on a scale of its own, such as BRISQUE."""
 
     name: str
-    rate: Callable[[Sequence[Pixels]], Floats]
-    """Pictures, (height, width, 3) uint8 RGB -> (n,), the higher the better."""
+    rate: Callable[[Pixels], float]
+    """A picture, (height, width, 3) uint8 RGB -> the higher the better; PictureError where it cannot judge it."""
 
 
 def chosen(rated: RatedSet, side: Chosen, every: int = 1) -> RatedSet:
@@ -85,20 +85,20 @@ def ask(rated: RatedSet, gates: Sequence[QualityGate], plain: Sequence[Plain] = 
         workers: threads that read.
 
     Raises:
-        ConfigError: a picture cannot be read.
+        PictureError: a picture cannot be read, or judged by a plain method.
         EngineError: a gate answers what its head cannot mean.
     """
     shares: list[list[Floats]] = [[] for _ in gates]
-    numbers: list[list[Floats]] = [[] for _ in plain]
-    for pictures in _batches(rated.pictures, workers):
+    numbers: list[list[float]] = [[] for _ in plain]
+    for batch, pictures in _batches(rated.pictures, workers):
         for own, gate in zip(shares, gates, strict=True):
             own.append(gate.judge(pictures))
-        for own, method in zip(numbers, plain, strict=True):
-            own.append(method.rate(pictures))
+        for scores, method in zip(numbers, plain, strict=True):
+            scores += [_rated(method, one, pixels) for one, pixels in zip(batch, pictures, strict=True)]
     told = [np.concatenate(own) for own in shares]
     return [
         *(Said(gate.name, own @ OPINIONS, own) for gate, own in zip(gates, told, strict=True)),
-        *(Said(method.name, np.concatenate(own), on_scale=False) for method, own in zip(plain, numbers, strict=True)),
+        *(Said(method.name, np.array(own), on_scale=False) for method, own in zip(plain, numbers, strict=True)),
     ]
 
 
@@ -119,11 +119,18 @@ def at(said: Said, places: NDArray[np.bool_]) -> Said:
     return dataclasses.replace(said, scores=said.scores[places], shares=shares)
 
 
-def _batches(pictures: Sequence[Rated], workers: int) -> Iterator[list[Pixels]]:
-    starts = range(0, len(pictures), BATCH)
+def _rated(method: Plain, picture: Rated, pixels: Pixels) -> float:
+    try:
+        return method.rate(pixels)
+    except PictureError as error:
+        raise PictureError(f"{picture.path}: {error}") from error
+
+
+def _batches(pictures: Sequence[Rated], workers: int) -> Iterator[tuple[Sequence[Rated], list[Pixels]]]:
+    batches = [pictures[place : place + BATCH] for place in range(0, len(pictures), BATCH)]
     yield from made_ahead(
-        lambda place: [read_picture(one.path) for one in pictures[place : place + BATCH]],
-        track(starts, "pictures", console=Console(stderr=True), transient=True),
+        lambda batch: (batch, [read_picture(one.path) for one in batch]),
+        track(batches, "pictures", console=Console(stderr=True), transient=True),
         workers=workers,
         ahead=AHEAD,
     )

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from runtime.decode import Pixels
 from runtime.errors import ConfigError
 from training.data.order import Order
-from training.data.picture import PictureError
 from training.models.full_reference import TILE_PX
 from training.quality.fr_recipes import FullReferenceRecipe
 from training.quality.kept_pictures import KeptPictures
 from training.quality.rated import BEST, WORST, Rated, RatedSet
+from training.quality.readers import require_pair
 
 Pair = tuple[Pixels, Pixels]
 LOST_SHADES = (0, 255)
@@ -42,16 +42,7 @@ def read_pair(picture: Rated, pictures: KeptPictures) -> Pair:
     """
     assert picture.reference is not None  # ``readers.require_references``
     distorted, reference = pictures.of(picture.path), pictures.of(picture.reference)
-    if distorted.shape != reference.shape:
-        raise PictureError(
-            f"{picture.path} is of {_size(distorted)} pixels and its reference {picture.reference} of "
-            f"{_size(reference)}: they must be of one size"
-        )
-    if min(distorted.shape[:2]) < TILE_PX:
-        raise PictureError(
-            f"{picture.path} is of {_size(distorted)} pixels; the network sees tiles of {TILE_PX} x {TILE_PX}, and "
-            "enlarged pictures are of another quality: leave it out"
-        )
+    require_pair(picture, _size(distorted), _size(reference), TILE_PX)
     return distorted, reference
 
 
@@ -134,9 +125,9 @@ def _of_one_colour(colour: NDArray[np.int64], like: Pixels) -> Pixels:
     return pixels
 
 
-def _size(pixels: Pixels) -> str:
+def _size(pixels: Pixels) -> tuple[int, int]:
     height, width = pixels.shape[:2]
-    return f"{width} x {height}"
+    return int(height), int(width)
 
 
 def _generator(seed: int, step: int) -> np.random.Generator:

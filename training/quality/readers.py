@@ -13,7 +13,7 @@ from training.quality.live import READERS as LIVE
 from training.quality.live import is_live, is_only_realigned
 from training.quality.live_wild import is_live_wild, read_live_wild
 from training.quality.proxy_set import HEADER, RATINGS, read_proxy
-from training.quality.rated import RatedSet
+from training.quality.rated import Rated, RatedSet
 from training.quality.tid import READERS as TID
 from training.quality.tid import TID2008, TID2013, may_be
 
@@ -133,18 +133,29 @@ def require_sizes(rated: RatedSet, sizes: Sizes, least_px: int) -> None:
         least_px: of each side.
 
     Raises:
-        ConfigError: one is not, or has a side of less.
+        PictureError: one is not, or has a side of less.
     """
     for one in rated.pictures:
         assert one.reference is not None  # ``require_references``
-        own, due = sizes[one.path], sizes[one.reference]
-        if own != due:
-            raise ConfigError(f"{rated.name}: {one.path} is of {_told(own)} pixels and its reference of {_told(due)}")
-        if min(own) < least_px:
-            raise ConfigError(
-                f"{rated.name}: {one.path} is of {_told(own)} pixels; the network sees tiles of {least_px} x {least_px}"
-                ", and enlarged pictures are of another quality: leave it out"
-            )
+        require_pair(one, sizes[one.path], sizes[one.reference], least_px)
+
+
+def require_pair(picture: Rated, own: tuple[int, int], due: tuple[int, int], least_px: int) -> None:
+    """Make sure that a picture is of its reference's size, (height, width), and holds a tile.
+
+    Raises:
+        PictureError: it is not, or does not.
+    """
+    if own != due:
+        raise PictureError(
+            f"{picture.path} is of {_told(own)} pixels and its reference {picture.reference} of {_told(due)}: they "
+            "must be of one size"
+        )
+    if min(own) < least_px:
+        raise PictureError(
+            f"{picture.path} is of {_told(own)} pixels; the network sees tiles of {least_px} x {least_px}, and "
+            "enlarged pictures are of another quality: leave it out"
+        )
 
 
 def _told(size: tuple[int, int]) -> str:
