@@ -16,6 +16,7 @@ from scipy.io import savemat
 
 from runtime.errors import ConfigError
 from runtime.opencv import cv2
+from training.__main__ import main
 from training.commands.quality_sets import divided, told_of
 from training.quality import live
 from training.quality.rated import Rated, RatedSet
@@ -211,6 +212,19 @@ def test_live_shows_its_plain_scores_where_it_has_them(tmp_path: Path) -> None:
     root = live_set(tmp_path)
     (root / "dmos.mat").unlink()
     assert read_rated(root).name == "LIVE release 2 (dmos_realigned.mat)"
+
+
+@pytest.mark.parametrize("task", ["quality", "quality-fr", "deeprn"])
+def test_either_scores_of_live_can_be_learned_from(
+    task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--layout`` says which; before anything is learned, the folder is found to hold no pictures."""
+    words = ["train", task, "--data", str(live_set(tmp_path / "live")), "--output", str(tmp_path / "run")]
+    for layout, scores in (([], live.PLAIN), (["--layout", "live-realigned"], live.REALIGNED)):
+        assert main([*words, *layout]) == 2
+        assert f"error: LIVE release 2 ({scores}): " in capsys.readouterr().err
+    assert main([*words, "--layout", "love"]) == 2
+    assert "--layout love: there are" in capsys.readouterr().err
 
 
 def test_live_of_another_length_is_refused(tmp_path: Path) -> None:

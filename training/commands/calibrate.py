@@ -9,7 +9,7 @@ from rich.console import Console
 from runtime.errors import ConfigError
 from training.commands.arguments import Commands, natural, positive
 from training.commands.progress import progress_bar
-from training.commands.quality_sets import add_division, divided, division_words, told_of
+from training.commands.quality_sets import add_reading, read_divided, reading_words, told_of
 
 
 def add(commands: Commands) -> None:
@@ -19,7 +19,7 @@ def add(commands: Commands) -> None:
     parser = tasks.add_parser("quality", help="a checkpoint of `train quality`")
     parser.add_argument("stem", type=Path, metavar="STEM", help="of the checkpoint")
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="a set that it learned from")
-    add_division(parser)
+    add_reading(parser)
     parser.add_argument("--count", type=positive, help="pictures of its training side, at most (all)")
     parser.add_argument("--seed", type=natural, default=0, help="of all that is random (%(default)s)")
     parser.add_argument("--output", type=Path, required=True, metavar="STEM", help="of the new checkpoint")
@@ -30,13 +30,13 @@ def run(options: argparse.Namespace) -> None:
     from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
     from training.quality.calibrating import calibrate
     from training.quality.held_out import drawn, learned
-    from training.quality.readers import read_rated, require_pictures
+    from training.quality.readers import require_pictures
 
     checkpoint = load_checkpoint(options.stem)
     what = checkpoint.description
     if what.architecture != "quality-light":
         raise ConfigError(f"{options.stem}: a checkpoint of {what.architecture}; quality-light can be calibrated")
-    [data] = divided(options, [read_rated(options.data)])
+    [data] = read_divided(options, [options.data])
     rated = learned(data)
     if options.count is not None:
         rated = drawn(rated, options.count, options.seed)
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
             checkpoint.network, what.inputs, rated, seed=options.seed, watch=lambda: progress.advance(bar)
         )
     words = ["python", "-m", "training", "calibrate", "quality", options.stem.name, "--data", options.data.name]
-    words += division_words(options)
+    words += reading_words(options)
     words += [] if options.count is None else ["--count", str(options.count)]
     words += ["--seed", str(options.seed), "--output", options.output.name]
     provenance = what.provenance.model_copy(

@@ -1,6 +1,7 @@
 """What the evaluations of quality share on the command line: sets of judged pictures, gates, where the report goes."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ DIVISIONS = ("content", "paper")
 
 
 def add_sets(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """``--set``, ``--layout``, ``--split``, ``--split-seed``, ``--every`` and ``--gates``."""
+    """``--set``, ``--split``, ``--every``, ``--over-seeds``, ``--gates``, and what ``add_reading`` adds."""
     parser.add_argument(
         "--set",
         type=Path,
@@ -28,14 +29,13 @@ def add_sets(parser: argparse.ArgumentParser, *, required: bool) -> None:
         metavar="FOLDER",
         help="published ones, or of `build quality`",
     )
-    parser.add_argument("--layout", metavar="NAME", help="of all of them (it is recognised by the files there)")
     parser.add_argument(
         "--split",
         choices=("test", "validation", "train", "all"),
         default="test",
         help="the set's own side; of a set without sides all pictures (%(default)s)",
     )
-    add_division(parser)
+    add_reading(parser)
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="one content of N (%(default)s)")
     parser.add_argument(
         "--over-seeds",
@@ -54,8 +54,9 @@ def add_sets(parser: argparse.ArgumentParser, *, required: bool) -> None:
     )
 
 
-def add_division(parser: argparse.ArgumentParser) -> None:
-    """``--split-seed`` and ``--split-of``."""
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """``--layout``, ``--split-seed`` and ``--split-of``: how sets are read."""
+    parser.add_argument("--layout", metavar="NAME", help="of all sets (it is recognised by the files there)")
     parser.add_argument(
         "--split-seed",
         type=natural,
@@ -88,11 +89,23 @@ def divided(options: argparse.Namespace, sets: "list[RatedSet]") -> "list[RatedS
     return [one if keep and has_sides(one) else with_sides(one, options.split_seed, options.split_of) for one in sets]
 
 
-def division_words(options: argparse.Namespace) -> list[str]:
-    """How the sides were asked for, in words of the command line."""
+def read_divided(options: argparse.Namespace, folders: Sequence[Path]) -> "list[RatedSet]":
+    """The sets of some folders, with the sides that the options ask for.
+
+    Raises:
+        ConfigError: one cannot be read, or divided so.
+    """
+    from training.quality.readers import read_rated
+
+    return divided(options, [read_rated(folder, options.layout) for folder in folders])
+
+
+def reading_words(options: argparse.Namespace) -> list[str]:
+    """How the sets were read, in words of the command line."""
+    words = [] if options.layout is None else ["--layout", options.layout]
     if options.split_seed is None:
-        return []
-    words = ["--split-seed", str(options.split_seed)]
+        return words
+    words += ["--split-seed", str(options.split_seed)]
     return [*words, *(["--split-of", options.split_of] if options.split_of != DIVISIONS[0] else [])]
 
 
@@ -134,9 +147,8 @@ def read_sets(options: argparse.Namespace) -> "list[RatedSet]":
         ConfigError: a set cannot be read, or two sets are called alike.
     """
     from runtime.errors import ConfigError
-    from training.quality.readers import read_rated
 
-    sets = divided(options, [read_rated(folder, options.layout) for folder in options.set])
+    sets = read_divided(options, options.set)
     names = [one.name for one in sets]
     if len(set(names)) < len(names):
         raise ConfigError(f"--set: two sets are called alike ({', '.join(names)}): the report tells by name")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
 from training.commands.origin import IMAGENET, begun_with, of_held_out, provenance, weights_sha256
-from training.commands.quality_sets import add_division, divided, division_words, told_of
+from training.commands.quality_sets import add_reading, read_divided, reading_words, told_of
 from training.quality.deeprn_recipes import RECIPES, DeepRNRecipe
 
 if TYPE_CHECKING:
@@ -52,18 +52,18 @@ def add(tasks: Commands) -> None:
     parser.add_argument(
         "--trunk", type=Path, metavar="FILE", help=f"{TRUNK} of another run: the first stage is done; its features, too"
     )
-    add_division(parser)
+    add_reading(parser)
     fitting.add_run(parser, "deeprn")
     parser.set_defaults(command=run, remedy="pip install 'framegate[train]'", epochs=None)
 
 
 def run(options: argparse.Namespace) -> None:
-    from training.quality.readers import read_rated, require_pictures
+    from training.quality.readers import require_pictures
     from training.quality.teachers import both_sides
 
     fitting.begin(options)
     recipe = asked_recipe(options)
-    sets = divided(options, [read_rated(folder) for folder in options.data])
+    sets = read_divided(options, options.data)
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_pictures(one)
@@ -208,7 +208,7 @@ def _begun(options: argparse.Namespace) -> str:
 
 def _words(options: argparse.Namespace) -> list[str]:
     """The command's own words; files go by their names alone."""
-    words = ["deeprn", "--data", *(folder.name for folder in options.data), *division_words(options)]
+    words = ["deeprn", "--data", *(folder.name for folder in options.data), *reading_words(options)]
     words += ["--weights", Path(options.weights).name] if options.weights != IMAGENET else []
     words += ["--trunk", options.trunk.name] if options.trunk else []
     words += ["--loss", options.loss] if options.loss else []

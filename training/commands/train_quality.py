@@ -8,7 +8,7 @@ from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands
 from training.commands.origin import IMAGENET, RANDOM, go_on_from, of_held_out, provenance, weights_sha256
-from training.commands.quality_sets import add_division, divided, division_words, told_of
+from training.commands.quality_sets import add_reading, read_divided, reading_words, told_of
 from training.quality.light_recipes import RECIPES, LightRecipe
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def add(tasks: Commands) -> None:
         help="imagenet (of the trunks), none (random), or the STEM of a checkpoint to go on from (%(default)s)",
     )
     fitting.add_recipe(parser, RECIPES, "light")
-    add_division(parser)
+    add_reading(parser)
     fitting.add_run(parser, "quality")
     parser.set_defaults(command=run, remedy="pip install 'framegate[train]'")
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     from training.models.quality_light import load_imagenet_trunks, quality_light
     from training.quality.held_out import held_out, learned
     from training.quality.light_training import LightTask, Validation
-    from training.quality.readers import read_rated, require_pictures
+    from training.quality.readers import require_pictures
     from training.quality.target import targets
     from training.trainer import Trainer
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs)
     if recipe.batch_size % 2:
         raise ConfigError(f"batch_size={recipe.batch_size}: a batch holds pairs of pictures, so an even number is due")
-    sets = divided(options, [read_rated(folder) for folder in options.data])
+    sets = read_divided(options, options.data)
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_pictures(one)
@@ -114,5 +114,5 @@ def _save(
 
 def _words(options: argparse.Namespace) -> list[str]:
     """The command's own words; files go by their names alone."""
-    words = ["quality", "--data", *(folder.name for folder in options.data), *division_words(options)]
+    words = ["quality", "--data", *(folder.name for folder in options.data), *reading_words(options)]
     return [*words, *(["--weights", Path(options.weights).name] if options.weights != IMAGENET else [])]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
 from training.commands.origin import go_on_from, of_held_out, provenance, weights_sha256
-from training.commands.quality_sets import add_division, divided, division_words, told_of
+from training.commands.quality_sets import add_reading, read_divided, reading_words, told_of
 from training.quality.fr_recipes import RECIPES, FullReferenceRecipe
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def add(tasks: Commands) -> None:
         "--cache-gib", type=positive, default=4, help="memory for pictures that were read already (%(default)s)"
     )
     fitting.add_recipe(parser, RECIPES, "small")
-    add_division(parser)
+    add_reading(parser)
     fitting.add_run(parser, "quality-fr")
     parser.set_defaults(command=run, remedy="pip install 'framegate[train]'")
 
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
     from training.quality.fr_training import FullReferenceTask, Validation
     from training.quality.held_out import held_out, learned
     from training.quality.kept_pictures import KeptPictures
-    from training.quality.readers import read_rated, require_pictures, require_references, require_sizes
+    from training.quality.readers import require_pictures, require_references, require_sizes
     from training.trainer import Trainer
 
     fitting.begin(options)
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     network = full_reference(options.variant, options.pyramid)
     if options.weights is not None:
         go_on_from(network, options.weights)
-    sets = divided(options, [read_rated(folder) for folder in options.data])
+    sets = read_divided(options, options.data)
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_references(one)
@@ -122,7 +122,7 @@ def _save(
 
 def _words(options: argparse.Namespace) -> list[str]:
     """The command's own words; files go by their names alone."""
-    words = ["quality-fr", "--data", *(folder.name for folder in options.data), *division_words(options)]
+    words = ["quality-fr", "--data", *(folder.name for folder in options.data), *reading_words(options)]
     words += ["--variant", options.variant] if options.variant != VARIANTS[0] else []
     words += ["--pyramid", options.pyramid] if options.pyramid != PYRAMIDS[0] else []
     return [*words, *(["--weights", options.weights.name] if options.weights else [])]
