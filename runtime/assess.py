@@ -116,7 +116,8 @@ def _compare(arguments: argparse.Namespace, terminal: Console) -> None:
     pictures = _find(arguments.paths, terminal, arguments.masks)
     others = outside(pictures, arguments.reference, arguments.paths)
     if len(others) < len(pictures):
-        say(f"left out: {len(pictures) - len(others)} in {arguments.reference}, the references", terminal)
+        count = "" if arguments.reference.is_file() else f"{len(pictures) - len(others)} in "
+        say(f"left out: {count}{arguments.reference}, the reference{'s' if count else ''}", terminal)
     _require_masks(arguments, others)
     pairs = pair_up(others, arguments.reference)
     reader = PairReader(arguments.max_pixels, arguments.reference)

@@ -46,13 +46,13 @@ def pair_up(pictures: Sequence[Found], references: Path) -> list[Pair]:
 
 
 def outside(pictures: Iterable[Found], references: Path, searched: Iterable[Path]) -> list[Found]:
-    """The pictures but for those in the references' folder, where that lies in a folder that is searched.
+    """The pictures but for the one that is the reference, and for those in a folder of references below a searched one.
 
     Raises:
         ConfigError: there are no others.
     """
     own = references.resolve()
-    if not any(folder.is_dir() and folder.resolve() in own.parents for folder in searched):
+    if references.is_dir() and not any(folder.is_dir() and folder.resolve() in own.parents for folder in searched):
         return list(pictures)
     others = [found for found in pictures if not found.path.resolve().is_relative_to(own)]
     if not others:

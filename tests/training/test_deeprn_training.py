@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 REASON = "needs the train extra (pip install 'framegate[train]')"
 torch = pytest.importorskip("torch", reason=REASON)
@@ -22,7 +24,7 @@ from training.__main__ import main  # noqa: E402
 from training.checkpoint import load_checkpoint  # noqa: E402
 from training.data.order import Order  # noqa: E402
 from training.lock import only_writer  # noqa: E402
-from training.quality.classes import ClassesTask, class_weights  # noqa: E402
+from training.quality.classes import ClassesTask, class_weights, require_squares  # noqa: E402
 from training.quality.deeprn import classifier, feature_key, save_trunk, whole_network  # noqa: E402
 from training.quality.deeprn_recipes import RECIPES, Variants  # noqa: E402
 from training.quality.features import FeatureStore  # noqa: E402
@@ -30,6 +32,7 @@ from training.quality.rated import Rated, RatedSet  # noqa: E402
 from training.quality.readers import read_rated  # noqa: E402
 from training.quality.shares import SharesTask  # noqa: E402
 from training.quality.teachers import Teachers, both_sides, gathered, opinions_of  # noqa: E402
+from training.quality.variants import least_side, variant  # noqa: E402
 
 TINY = RECIPES["small"].model_copy(update={"crop_px": 64, "widths": (32,)})
 
@@ -164,9 +167,35 @@ def test_a_step_of_the_first_stage_is_settled_by_its_number(sides: tuple[Teacher
     np.testing.assert_array_equal(first.classes, sides[0].classes()[places])
 
 
-def test_a_picture_smaller_than_a_square_is_told(sides: tuple[Teachers, Teachers]) -> None:
-    with pytest.raises(ConfigError, match="squares of 100 are cut out of it; --set crop_px=72 or less"):
-        ClassesTask(*sides, TINY.model_copy(update={"crop_px": 100})).batch(0)
+@given(
+    st.integers(40, 300),
+    st.integers(40, 300),
+    st.integers(0, 2),
+    st.floats(0, 45),
+    st.integers(0, 2),
+    st.floats(0, 0.9),
+    st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_copy_is_smaller_than_the_least(
+    height: int, width: int, rotations: int, angle: float, translations: int, shift: float, name: int
+) -> None:
+    """Whatever its angle and shift: what is found large enough before the fit is so at every step."""
+    variants = Variants(rotations=rotations, rotation_deg=angle, translations=translations, translation=shift)
+    pixels = np.zeros((height, width, 3), np.uint8)
+    least = min(min(variant(pixels, number, variants, str(name)).shape[:2]) for number in range(variants.count))
+    assert least >= least_side(height, width, variants)
+
+
+def test_a_picture_smaller_than_a_square_is_told_before_the_fit(tmp_path: Path) -> None:
+    """Of the picture itself, or of what is left of a copy."""
+    sizes = {tmp_path / "large.png": (72, 200), tmp_path / "small.png": (72, 96)}
+    require_squares(sizes, TINY)
+    with pytest.raises(ConfigError, match=r"large\.png has 200 x 72 .* squares of 100 .*; --set crop_px=72 or less"):
+        require_squares(sizes, TINY.model_copy(update={"crop_px": 100}))
+    shifted = TINY.model_copy(update={"variants": Variants(translations=1, translation=0.2)})
+    with pytest.raises(ConfigError, match="may leave 58 along a side"):
+        require_squares(sizes, shifted)
 
 
 def test_the_second_stage_learns_by_every_loss(sides: tuple[Teachers, Teachers], tmp_path: Path) -> None:
@@ -302,7 +331,10 @@ def test_a_run_gives_a_checkpoint_of_both_stages(
     [
         (["--recipe", "paper"], "no package ships ResNet-101's weights"),
         (["--head", "mos", "--loss", "huber"], "head mos is learned with loss euclidean"),
-        (["--trunk", "nowhere.safetensors"], "nowhere.safetensors is neither a file of weights nor"),
+        (
+            ["--trunk", "nowhere.safetensors"],
+            "nowhere.safetensors: No such file or directory",
+        ),
         (["--weights", "lite.pth"], "efficientnet-lite0 has those of its package"),
     ],
 )
@@ -311,7 +343,7 @@ def test_what_cannot_be_trained_is_said(
 ) -> None:
     assert train(few, tmp_path / "run", *more) == 2
     assert fault in capsys.readouterr().err
-    assert not (tmp_path / "run" / "deeprn.json").exists()
+    assert not (tmp_path / "run" / "run.json").exists()  # so that the folder can be asked for again
 
 
 def test_another_networks_trunk_is_told(few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

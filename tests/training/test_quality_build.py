@@ -336,6 +336,17 @@ def test_a_row_that_is_none_is_named_by_its_line(built: Path, tmp_path: Path) ->
     )
     with pytest.raises(ConfigError, match="line 3 is no rating: split 'both'"):
         read_rows(tmp_path / RATINGS)
+    names, sound = text[0].split(","), text[2].split(",")
+    for column, value, fault in (
+        ("mos", "40", "mos 40 lies outside 1..5"),
+        ("sd", "nan", "sd is nan"),
+        ("c2", "3", "the shares .* sum to .*, where 1 is due"),
+        ("c3", "-0.5", "the shares .*, and none is below 0"),
+    ):
+        row = [value if name == column else own for name, own in zip(names, sound, strict=True)]
+        (tmp_path / RATINGS).write_text("\n".join([text[0], text[1], ",".join(row)]))
+        with pytest.raises(ConfigError, match=f"line 3 is no rating: {fault}"):
+            read_rows(tmp_path / RATINGS)
     (tmp_path / RATINGS).write_text("name,mos\na,3\n")
     with pytest.raises(ConfigError, match=r"has the columns \['name', 'mos'\]"):
         read_rows(tmp_path / RATINGS)

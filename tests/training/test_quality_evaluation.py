@@ -31,13 +31,15 @@ from training.data.picture import PictureError, read_picture
 from training.metrics.distribution import distribution_errors
 from training.models.full_reference import full_reference
 from training.models.quality_light import quality_light
+from training.quality import evaluation
 from training.quality.brisque import WEIGHTS, open_brisque
 from training.quality.evaluation import Plain, Said, ask, chosen
 from training.quality.examples import choose
-from training.quality.fr_gate import open_full_reference_gate, without_seed
+from training.quality.fr_gate import FullReferenceGate, columns_of, fit_of, open_full_reference_gate, without_seed
 from training.quality.fr_training import full_reference_heads, full_reference_inputs
 from training.quality.gate import QualityGate, open_quality_gate
 from training.quality.light_training import light_heads, light_inputs
+from training.quality.measures import judged
 from training.quality.monotony import ALL_KINDS, monotony
 from training.quality.over_splits import over_splits
 from training.quality.proxy_set import read_proxy
@@ -123,6 +125,24 @@ def test_agreement_is_that_of_the_scores(folder: Path, report: dict[str, Any]) -
     assert found["plcc"] == pytest.approx(stats.pearsonr(truth, said).statistic, abs=1e-4)
     assert found["krcc"] == pytest.approx(stats.kendalltau(truth, said).statistic, abs=1e-6)
     assert found["rmse"] == pytest.approx(np.sqrt(np.mean((truth - said) ** 2)), abs=1e-4)
+
+
+def test_a_raw_error_is_of_opinions() -> None:
+    """A perfect distribution has none, though a set's own scores are others than the votes' means: z-scores."""
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.ones(5), 30)
+    named = [(str(place), tuple(map(float, row))) for place, row in enumerate(shares)]
+    one = RatedSet(
+        "z",
+        tuple(
+            Rated(name, Path(name), None, name, float(rng.uniform(0, 100)), None, votes)  # type: ignore[arg-type] # five
+            for name, votes in named
+        ),
+        (0, 100),
+    )
+    found = judged(one, Said("perfect", shares @ OPINIONS, shares)).agreement
+    assert found.rmse == pytest.approx(0, abs=1e-12)
+    assert found.rmse_fitted > 0.5
 
 
 def test_kinds_that_fail_are_named(folder: Path, report: dict[str, Any]) -> None:
@@ -430,6 +450,16 @@ def test_no_photograph_that_fills_the_frame_is_an_error(tmp_path: Path) -> None:
         blur_test(tmp_path, [])
 
 
+def test_photographs_that_are_not_there_are_told_before_a_set_is_judged(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Judging can take an hour, and what it found would be lost."""
+    monkeypatch.setattr(evaluation, "ask", pytest.fail)
+    arguments = ["--gates", str(folder / "bright.onnx"), "--set", str(folder / "set")]
+    assert main(["evaluate", "quality", *arguments, "--photographs", "nowhere", "--output", str(tmp_path)]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
 def test_photographs_alone_make_a_report(folder: Path, tmp_path: Path) -> None:
     """Without ``--set``; the engine of brightness cannot tell a blur, and says about the same of both."""
     (tmp_path / "photographs").mkdir()
@@ -460,13 +490,16 @@ def test_brisque_is_turned_so_that_higher_is_better(brisque: Plain) -> None:
 
 
 def test_brisque_names_a_picture_that_it_cannot_judge(brisque: Plain, tmp_path: Path) -> None:
-    """One of one colour has no spread of neighbouring pixels: the error names its file, among others that are sound."""
-    for name, pixels in (("sound", pictures.noise(64, 48, 0)), ("grey", np.full((10, 20, 3), 7, np.uint8))):
-        cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
-    names = ("sound", "grey")
-    rated = RatedSet("some", tuple(Rated(name, tmp_path / f"{name}.png", None, name, 3.0) for name in names), (1, 5))
-    with pytest.raises(PictureError, match=r"grey\.png: of one colour, which BRISQUE cannot judge"):
-        ask(rated, [], [brisque])
+    """One of one colour, or nearly so, has no spread of neighbouring pixels: the error names its file among others."""
+    black = np.zeros((64, 64, 3), np.uint8)
+    nearly = black.copy()
+    nearly[5, 5, 0] = 1
+    for pixels in (np.full_like(black, 7), black, nearly):
+        for name, shown in (("sound", pictures.noise(64, 48, 0)), ("even", pixels)):
+            cv2.imwrite(str(tmp_path / f"{name}.png"), shown)
+        both = tuple(Rated(name, tmp_path / f"{name}.png", None, name, 3.0) for name in ("sound", "even"))
+        with pytest.raises(PictureError, match=r"even\.png: .*of one colour, which BRISQUE cannot judge"):
+            ask(RatedSet("some", both, (1, 5)), [], [brisque])
 
 
 def test_brisque_without_weights_says_where_they_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -561,6 +594,26 @@ def test_a_seed_at_a_names_end_is_left_out(name: str, group: str) -> None:
     assert without_seed(name) == group
 
 
+def test_a_column_is_of_one_fit() -> None:
+    """Runs that differ in their seed alone make one column; what was fitted in other ways is told apart by name."""
+
+    def gate(name: str, command: str, data: str = "set sha256:1; code 1") -> FullReferenceGate:
+        provenance = Provenance(data=data, licence="none", command=command)
+        return FullReferenceGate(
+            name, "", "proposed", fit_of(provenance), data, TILE, lambda pairs: (4.0 for _ in pairs)
+        )
+
+    one = gate("long-s1", "train --steps 9 --seed 1 --name a --output b")
+    other = gate("long-s2", "train --steps 9 --seed 2", "set sha256:1; code 2")
+    assert columns_of([one, other]) == {"long-s1": "proposed", "long-s2": "proposed"}
+    for short in (gate("short-s1", "train --steps 8 --seed 1"), gate("short-s1", one.fit, "another")):
+        assert columns_of([one, other, short]) == {
+            "long-s1": "proposed: long",
+            "long-s2": "proposed: long",
+            "short-s1": "proposed: short",
+        }
+
+
 def test_a_checkpoints_column_is_its_variant_and_its_score_the_mean_over_tiles(tmp_path: Path) -> None:
     """Whatever the file is called; a picture smaller than a tile is an error that says so."""
     torch.manual_seed(0)
@@ -576,7 +629,7 @@ def test_a_checkpoints_column_is_its_variant_and_its_score_the_mean_over_tiles(t
     )
     save_checkpoint(tmp_path / "net", Checkpoint(what, network))
     gate = open_full_reference_gate(tmp_path / "net", name="net", provider="cpu", threads=1)
-    assert gate.group == "residual_only"
+    assert gate.variant == "residual_only"
     reference, pixels = pictures.scene(200, 128, 0), pictures.noise(200, 128, 1)
     planes = [torch.from_numpy(one).movedim(-1, 0)[None].float() for one in (pixels, reference)]
     with torch.inference_mode():

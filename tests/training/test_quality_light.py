@@ -192,7 +192,10 @@ def test_a_step_is_settled_by_its_number(folder: Path) -> None:
 
 
 def test_targets_are_votes_or_what_stands_for_them() -> None:
-    """A set's own shares; else a Gaussian with its deviation, on [1, 5], turned about where less is better."""
+    """A set's own shares; else a Gaussian with its deviation, on [1, 5], turned about where less is better.
+
+    Its mean is the score, at the ends of the scale, too, where a cut Gaussian's own would be nearer to the middle.
+    """
     own = (0.0, 0.1, 0.2, 0.3, 0.4)
     one = Rated("a", Path("a"), None, "a", 3.0, 1.0, own)
     other = Rated("b", Path("b"), None, "b", 75.0, 10.0)
@@ -200,7 +203,10 @@ def test_targets_are_votes_or_what_stands_for_them() -> None:
     assert found.distribution == own
     (found,) = targets(RatedSet("dmos", (other,), (0, 100), lower_better=True))
     assert found.mos == 2.0
-    assert found.distribution == pytest.approx(tuple(cut_gaussian(np.array([2.0]), np.array([0.4]))[0]))
+    assert found.distribution == pytest.approx(tuple(cut_gaussian(np.array([2.0]), np.array([0.4]))[0]), abs=1e-4)
+    for mos in (1.1, 2.0, 4.9):
+        (found,) = targets(RatedSet("alone", (Rated("c", Path("c"), None, "c", mos),), (1, 5)))
+        assert np.dot(found.distribution, range(1, 6)) == pytest.approx(mos, abs=1e-3)
 
 
 # --- The command
@@ -310,7 +316,7 @@ def test_a_calibration_sees_its_side_of_a_division_alone(
     words = ["calibrate", "quality", str(tmp_path / "quality"), "--data", str(koniq), "--output", str(tmp_path / "c")]
     for division, count in (([], 20), (["--split-seed", "4"], 16)):
         assert main([*words, *division]) == 2
-        assert f"KonIQ-10k 512x384: {count} pictures are too few" in capsys.readouterr().err
+        assert f"KonIQ-10k (512x384): {count} pictures are too few" in capsys.readouterr().err
     next(koniq.rglob("*.png")).unlink()
     assert main(words) == 2
-    assert "KonIQ-10k 512x384: 1 of 20 pictures are not there" in capsys.readouterr().err
+    assert "KonIQ-10k (512x384): 1 of 20 pictures are not there" in capsys.readouterr().err

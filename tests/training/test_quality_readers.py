@@ -70,10 +70,17 @@ def koniq(root: Path, *, zscore: bool = True, rows: list[str] | None = None) -> 
 
 
 def test_koniqs_two_tables_are_told_apart_by_their_scale(tmp_path: Path) -> None:
-    """MOS is 0..100 in one and 1..5 in the other; SD is of the votes in both; a picture without a row is left out."""
+    """MOS is 0..100 in one and 1..5 in the other, which may have the former beside it: then that is what is read.
+
+    SD is of the votes in both; a picture without a row is left out.
+    """
     zscores = read_rated(koniq(tmp_path / "z"))
-    opinions = read_rated(koniq(tmp_path / "o", zscore=False))
-    assert zscores.scale == (0, 100)
+    both = read_rated(koniq(tmp_path / "b", zscore=False))
+    table = tmp_path / "b" / "koniq10k_scores_and_distributions.csv"
+    table.write_text("".join(f"{line.rpartition(',')[0]}\n" for line in table.read_text().splitlines()))
+    opinions = read_rated(tmp_path / "b")
+    assert zscores.scale == both.scale == (0, 100)
+    assert both.mos5()[0] == pytest.approx(zscores.mos5()[0], abs=1e-3)
     assert opinions.scale == (1, 5)
     assert len(zscores) == 3
     assert [one.split for one in zscores.pictures] == ["train", "test", "validation"]
@@ -489,12 +496,26 @@ def test_a_gate_knows_what_it_was_trained_on() -> None:
     assert knows(thirty, told, tested=True)
     assert knows(rated, told, tested=False)
     assert knows(three, f"some {rated.digest}", tested=True)
-    assert not knows(rated, "some sha256:1", tested=False)
+    assert not knows(rated, "other sha256:1", tested=False)
     assert not knows(rated, f"some {rated.digest}", tested=True)  # of sides of its own
     assert knows(rated, told, tested=True)  # its own sides are others than those that were drawn
     assert knows(three, f"{told}; which learned from: some {rated.digest}", tested=True)
     assert knows(three, f"{told}; which learned from: some {thirty.digest}", tested=True)
-    assert not knows(dataclasses.replace(rated, digest=""), told, tested=False)
+    assert not knows(dataclasses.replace(rated, digest="", name="other"), told, tested=False)
+
+
+def test_a_gate_knows_other_files_and_parts_of_a_published_set() -> None:
+    """KonIQ-10k's two tables, LIVE's two scores, a part of TID2013: the name without brackets is what counts.
+
+    A proxy is called after its folder, which says nothing.
+    """
+    whole = dataclasses.replace(judged(list("abcdefghij")), name="TID2013")
+    part = dataclasses.replace(whole, name="TID2013 (286 of 3000)", digest="sha256:7")
+    assert knows(part, told_of([whole]), tested=False)
+    assert knows(whole, told_of([part]), tested=True)
+    assert not knows(dataclasses.replace(part, name="TID2008"), told_of([whole]), tested=False)
+    proxies = [dataclasses.replace(one, name="quality", proxy=True) for one in (whole, part)]
+    assert not knows(proxies[0], told_of(proxies[1:]), tested=False)
 
 
 def test_a_gate_knows_the_scores_that_a_proxys_were_fitted_to() -> None:

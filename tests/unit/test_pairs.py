@@ -120,12 +120,13 @@ def test_a_missing_or_empty_folder_is_an_error(tmp_path: Path) -> None:
 
 
 def test_references_below_the_pictures_are_not_judged(tmp_path: Path) -> None:
-    """Only where the folder lies in one that is searched: a picture may be held against itself if that is asked for."""
+    """Where the folder lies in one that is searched; a reference that is one file is left out wherever it is found."""
     folder(tmp_path, "a.jpg", "references/a.png")
     pictures = find_pictures([tmp_path]).found
 
     assert [each.name.as_posix() for each in outside(pictures, tmp_path / "references", [tmp_path])] == ["a.jpg"]
     assert outside(pictures, tmp_path, [tmp_path]) == pictures
+    assert [each.name.as_posix() for each in outside(pictures, tmp_path / "a.jpg", [])] == ["references/a.png"]
     (tmp_path / "a.jpg").unlink()
     with pytest.raises(ConfigError, match=r"--reference .*references: all pictures found are references"):
         outside(find_pictures([tmp_path]).found, tmp_path / "references", [tmp_path])

@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> None:
         for path, name in zip(options.gates, gate_names(options.gates, "once is enough"), strict=True)
     ]
     plain = _baselines(options)
+    blur = _blur(options, gates)  # the shorter work first: what is wrong with a folder is told before sets are judged
     found = tuple(_on_set(options, one, gates, plain) for one in sets)
     report = Report(
         title=f"Quality: {', '.join(one.rated.name for one in sets) or 'a slight blur'}",
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
         gates=tuple(GateFacts(gate.name, gate.digest, gate.view, gate.data) for gate in gates),
         sets=found,
         resamples=options.resamples,
-        blur=_blur(options, gates),
+        blur=blur,
     )
     text = "\n".join(markdown(report)) + "\n"
     write_report(options.output, report, text)

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
 
     from training.commands.gate_names import gate_names
     from training.quality.evaluation import chosen
-    from training.quality.fr_gate import open_full_reference_gate
+    from training.quality.fr_gate import columns_of, open_full_reference_gate
     from training.quality.readers import require_pictures, require_references, require_sizes
     from training.quality.report import MARKDOWN, GateFacts, Report, write_report
     from training.quality.report_text import markdown
@@ -47,11 +47,12 @@ def run(options: argparse.Namespace) -> None:
     ]
     for one, own in zip(sets, sizes, strict=True):
         require_sizes(one, own, max(gate.tile_px for gate in gates))
+    columns = columns_of(gates)
     view = "tiles of the picture beside its reference's"
     report = Report(
         title=f"Quality beside a reference: {', '.join(one.name for one in sets)}",
         command="quality-fr",
-        gates=tuple(GateFacts(gate.name, gate.digest, view, gate.data, gate.group) for gate in gates),
+        gates=tuple(GateFacts(gate.name, gate.digest, view, gate.data, columns[gate.name]) for gate in gates),
         sets=tuple(_on_set(options, *one, gates) for one in zip(sets, drawn, strict=True)),
         resamples=options.resamples,
     )

@@ -58,15 +58,19 @@ def add(tasks: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    from training.quality.classes import require_squares
     from training.quality.readers import require_pictures
     from training.quality.teachers import both_sides
 
     fitting.begin(options)
     recipe = asked_recipe(options)
+    _require_weights(options, recipe)
     sets = read_divided(options, options.data)
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
-        require_pictures(one)
+        sizes = require_pictures(one)
+        if options.trunk is None:
+            require_squares(sizes, recipe)
     teachers, validation = both_sides(sets, recipe.validation_share)
     validation = validation.first(options.validate, options.seed)
     with fitting.recorded(options, _asked(options, recipe, sets)) as record:
@@ -83,6 +87,16 @@ def asked_recipe(options: argparse.Namespace) -> DeepRNRecipe:
     changes += [f"head={options.head}"] if options.head else []
     changes += ["loss=euclidean"] if options.head == "mos" and options.loss is None else []
     return fitting.read_recipe(RECIPES, options.recipe, changes, None)
+
+
+def _require_weights(options: argparse.Namespace, recipe: DeepRNRecipe) -> None:
+    """Raises ConfigError where they cannot be had, before the folder holds a run that can only be deleted."""
+    from training.quality.deeprn import classifier, whole_network
+
+    if options.trunk is None:
+        classifier(recipe, options.weights, options.seed)
+    else:
+        whole_network(recipe, options.trunk, options.seed)
 
 
 def _first_stage(

@@ -14,6 +14,7 @@ from training.quality.evaluation import Plain
 
 NAME = "BRISQUE"
 WEIGHTS = "brisque_svm_weights.pt"
+TOO_EVEN = "which BRISQUE cannot judge: take such pictures out of the set, or leave --baselines out"
 
 
 def open_brisque() -> Plain:
@@ -38,16 +39,17 @@ def rate(pixels: Pixels) -> float:
     """BRISQUE with its sign turned, so that higher is better; about -100 to 0.
 
     Args:
-        pixels: (height, width, 3) uint8 RGB, of any size, not of one colour.
+        pixels: (height, width, 3) uint8 RGB, of any size, not all of one colour.
 
     Raises:
-        PictureError: of one colour: BRISQUE is about the spread of neighbouring pixels, and there is none.
+        PictureError: of one colour, or nearly so: BRISQUE is about the spread of neighbouring pixels.
     """
-    if (pixels == pixels[:1, :1]).all():
-        raise PictureError(
-            "of one colour, which BRISQUE cannot judge: take such pictures out of the set, or leave --baselines out"
-        )
-    worse: float = _worse(pixels)
+    if (pixels == pixels[:1, :1]).all():  # of some colours piq makes a number, out of what rounding leaves
+        raise PictureError(f"of one colour, {TOO_EVEN}")
+    try:
+        worse: float = _worse(pixels)
+    except AssertionError as error:  # how piq says that there is no spread
+        raise PictureError(f"nearly of one colour, {TOO_EVEN}") from error
     return -worse
 
 

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from runtime.decode import Pixels
-from runtime.errors import ConfigError
 from training.cover.training import as_tensor
 from training.data.order import Order
-from training.data.picture import read_picture
+from training.data.picture import PictureError, read_picture
 from training.models.deeprn import CLASSES
 from training.quality.deeprn_recipes import DeepRNRecipe
+from training.quality.readers import Sizes
 from training.quality.teachers import Teachers
-from training.quality.variants import variant
+from training.quality.variants import least_side, variant
 
 NEW_PARTS = ("last.",)
 
@@ -80,7 +80,7 @@ class ClassesTask:
         """``error``: the share that falls into another class; ``far``: into one that is not even its neighbour."""
         found = []
         for path in self._validation.paths:
-            square = _cut(read_picture(path), self._recipe.crop_px, 0.5, 0.5, str(path))
+            square = _cut(read_picture(path), self._recipe.crop_px, 0.5, 0.5)
             found.append(int(network(as_tensor(square[None], self._device)).argmax()))
         off = np.abs(np.array(found) - self._validation.classes())
         return {"error": float(np.mean(off > 0)), "far": float(np.mean(off > 1))}
@@ -92,7 +92,26 @@ class ClassesTask:
         path, name = self._teachers.paths[place], self._teachers.names[place]
         variants = self._recipe.variants
         shown = variant(read_picture(path), int(rng.integers(variants.count)), variants, name)
-        return _cut(shown, self._recipe.crop_px, rng.random(), rng.random(), str(path))
+        return _cut(shown, self._recipe.crop_px, rng.random(), rng.random())
+
+
+def require_squares(sizes: Sizes, recipe: DeepRNRecipe) -> None:
+    """Make sure, before long work, that squares can be cut out of every picture, and out of each of its copies.
+
+    Args:
+        sizes: (height, width) by file.
+        recipe: of the squares and the copies.
+
+    Raises:
+        PictureError: one is too small.
+    """
+    for path, (height, width) in sizes.items():
+        left = least_side(height, width, recipe.variants)
+        if left < recipe.crop_px:
+            raise PictureError(
+                f"{path} has {width} x {height} pixels, of which turning and shifting may leave {left} along a side, "
+                f"and squares of {recipe.crop_px} are cut out of it; --set crop_px={left} or less takes it, too"
+            )
 
 
 def class_weights(classes: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -102,13 +121,9 @@ def class_weights(classes: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.where(counts, len(classes) / (present * np.maximum(counts, 1)), 0).astype(np.float32)
 
 
-def _cut(pixels: Pixels, side: int, down: float, across: float, what: str) -> Pixels:
+def _cut(pixels: Pixels, side: int, down: float, across: float) -> Pixels:
     height, width = pixels.shape[:2]
-    if min(height, width) < side:
-        raise ConfigError(
-            f"{what}: what is left of it has {height} x {width} pixels, and squares of {side} are cut out of it; "
-            f"--set crop_px={min(height, width)} or less takes it, too"
-        )
+    assert min(height, width) >= side  # ``require_squares``
     top, left = int(down * (height - side + 1)), int(across * (width - side + 1))
     return np.ascontiguousarray(pixels[top : top + side, left : left + side])
 

@@ -73,7 +73,8 @@ def _column(group: str, own: list[Judged]) -> Column:
 
 
 def _place(group: str) -> tuple[int, str]:
-    return (ORDER.index(group) if group in ORDER else len(ORDER), group)
+    variant = group.partition(":")[0]
+    return (ORDER.index(variant) if variant in ORDER else len(ORDER), group)
 
 
 def _srocc(one: Column) -> str:

@@ -1,7 +1,9 @@
 """What judges a picture beside its reference: an engine as ``assess --reference`` runs it, or a checkpoint."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+import shlex
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +12,14 @@ from runtime.decode import Pixels
 from runtime.engine import Provider, open_engine
 from runtime.errors import ConfigError, EngineError, FrameError
 from runtime.full_reference import Comparer, PixelPair
-from runtime.manifest import Head, QualityFrHead
+from runtime.manifest import Head, Provenance, QualityFrHead
 from training.cover.gate import digest_of
 from training.utility.gate import bare_name, is_engine
 
-MAX_BATCH = 48
-"""Tiles: four pictures of 512 x 384 pixels."""
+MAX_BATCH = 24
+"""Tiles: two pictures of 512 x 384 pixels; plans are built for 32 unless their maker says otherwise."""
+_OF_A_RUN = {"--seed", "--name", "--output", "--threads"}
+"""Options that say nothing of how a network was fitted but for chance."""
 _SEED = re.compile(r"[-_.](?:seed|s)[-_]?\d+$")
 
 Pair = tuple[Pixels, Pixels]
@@ -29,8 +33,10 @@ class FullReferenceGate:
     name: str
     digest: str
     """``sha256:...``; equal digests, equal answers."""
-    group: str
-    """What its column in Table II is called: runs that differ in their seed alone share it."""
+    variant: str
+    """Of the network; of an engine, its name without a seed."""
+    fit: str
+    """How it came about, but for the seed: runs of a variant that are alike in this differ in their seed alone."""
     data: str
     """What it was trained on, in its maker's words."""
     tile_px: int
@@ -61,6 +67,27 @@ def open_full_reference_gate(
     return _checkpoint_gate(path, name, threads, device)
 
 
+def columns_of(gates: Sequence[FullReferenceGate]) -> dict[str, str]:
+    """What each gate's column in Table II is called, by the gate's name: over seeds alone, a column is of one fit.
+
+    Where a variant was fitted in more than one way, the name without a seed tells them apart.
+    """
+    fits: dict[str, set[str]] = defaultdict(set)
+    for gate in gates:
+        fits[gate.variant].add(gate.fit)
+    return {
+        gate.name: gate.variant if len(fits[gate.variant]) == 1 else f"{gate.variant}: {without_seed(gate.name)}"
+        for gate in gates
+    }
+
+
+def fit_of(provenance: Provenance) -> str:
+    """See ``FullReferenceGate.fit``."""
+    words = iter(shlex.split(provenance.command))
+    kept = [word for word in words if word not in _OF_A_RUN or not next(words, "")]
+    return shlex.join([*kept, provenance.data.partition("; code ")[0]])
+
+
 def without_seed(name: str) -> str:
     """A name without a seed at its end: ``proposed-seed3`` and ``proposed-s3`` are of one group.
 
@@ -85,7 +112,8 @@ def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> Ful
     return FullReferenceGate(
         name=name,
         digest=digest_of(path.read_bytes(), manifest.model_dump_json().encode()),
-        group=without_seed(manifest.name),
+        variant=without_seed(manifest.name),
+        fit=fit_of(manifest.provenance),
         data=manifest.provenance.data,
         tile_px=max(manifest.inputs[0].height, manifest.inputs[0].width),
         compare=compare,
@@ -116,14 +144,15 @@ def _checkpoint_gate(stem: Path, name: str, threads: int, device: str) -> FullRe
     return FullReferenceGate(
         name=name,
         digest=digest_of(checkpoint_file(stem.with_name(bare_name(stem)), DESCRIPTION).read_bytes()),
-        group=_group(what.name, {key: str(value) for key, value in what.arguments.items()}),
+        variant=_variant(what.name, {key: str(value) for key, value in what.arguments.items()}),
+        fit=fit_of(what.provenance),
         data=what.provenance.data,
         tile_px=least,
         compare=compare,
     )
 
 
-def _group(name: str, arguments: dict[str, str]) -> str:
+def _variant(name: str, arguments: dict[str, str]) -> str:
     """The variant, and the pyramid where it is not the usual one; the name where the architecture has no variants."""
     if "variant" not in arguments:
         return without_seed(name)

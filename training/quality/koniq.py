@@ -1,7 +1,8 @@
 """KonIQ-10k (Hosu et al., 2020): 10,073 photographs as they are on the web, with the shares of the votes 1 to 5.
 
 Two tables are in use, with one column of two meanings: in ``koniq10k_distributions_sets.csv`` MOS is on 0..100
-(z-scores), in ``koniq10k_scores_and_distributions.csv`` it is on 1..5, beside a ``MOS_zscore``.
+(z-scores), in ``koniq10k_scores_and_distributions.csv`` it is on 1..5, beside a ``MOS_zscore``, which is what is read
+then: the scores are the same by either table.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from training.quality.tables import digest_of, number, read_csv
 
 TABLES = ("koniq10k_distributions_sets.csv", "koniq10k_scores_and_distributions.csv")
 FOLDERS = ("1024x768", "512x384")
+Z_SCORE = "MOS_zscore"
 OPINION_SCALE, Z_SCALE = (1.0, 5.0), (0.0, 100.0)
 MOST_OFF = 0.02
 """How far from 1 the shares of a row may sum, by the rounding of tables."""
@@ -38,12 +40,13 @@ def read_koniq(root: Path) -> RatedSet:
     if folder is None:
         raise ConfigError(f"{root} has neither of the folders {' and '.join(FOLDERS)}: unpack the pictures there")
     rows = read_csv(table, ("image_name", *_VOTES, "MOS", "SD"))
-    values = [number(table, line, row, "MOS") for line, row in rows]
+    column = Z_SCORE if Z_SCORE in rows[0][1] else "MOS"
+    values = [number(table, line, row, column) for line, row in rows]
     scale = Z_SCALE if max(values) > OPINION_SCALE[1] else OPINION_SCALE
     pictures = tuple(
         _rated(table, folder, line, row, value, scale) for (line, row), value in zip(rows, values, strict=True)
     )
-    return RatedSet(f"KonIQ-10k {folder.name}", pictures, scale, digest=digest_of(table))
+    return RatedSet(f"KonIQ-10k ({folder.name})", pictures, scale, digest=digest_of(table))
 
 
 def _rated(

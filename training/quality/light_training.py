@@ -49,11 +49,11 @@ class Validation:
     sets: Sequence[RatedSet]
 
     def pictures(self) -> list[tuple[Any, float]]:
-        """Paths with their scores in [1, 5]."""
+        """Paths with the opinions of them, in [1, 5]."""
         return [
-            (picture.path, float(mos))
+            (picture.path, float(opinion))
             for rated in self.sets
-            for picture, mos in zip(rated.pictures, rated.mos5(), strict=True)
+            for picture, opinion in zip(rated.pictures, rated.opinions(), strict=True)
         ]
 
 

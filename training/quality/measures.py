@@ -1,5 +1,6 @@
 """What one method's scores of a set come to, and whether two methods differ by more than chance."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -7,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from training.metrics.bootstrap import LEAST_PICTURES, paired_difference, paper_t_test
-from training.metrics.opinion import Agreement, agreement, srocc
+from training.metrics.opinion import Agreement, agreement, rmse, srocc
 from training.metrics.ranking import Interval
 from training.quality.evaluation import Said
 from training.quality.monotony import Monotony, monotony
@@ -51,11 +52,11 @@ class Difference:
 
 
 def judged(rated: RatedSet, said: Said) -> Judged:
-    """Hold what a method said of a set's pictures to their true scores."""
+    """Hold what a method said of a set's pictures to their true scores; the raw error is of opinions."""
     truth = rated.mos5()
     return Judged(
         said,
-        agreement(truth, said.scores),
+        dataclasses.replace(agreement(truth, said.scores), rmse=rmse(rated.opinions(), said.scores)),
         tuple(by_content(rated, truth, said.scores)),
         tuple(by_kind(rated, truth, said.scores)),
         tuple(monotony(rated, truth, said.scores, on_scale=said.on_scale)),

@@ -5,6 +5,7 @@ A proxy, since no person gave these scores: metrics that compare a picture with 
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,6 +19,8 @@ from training.quality.rated import BEST, WORST, Rated, RatedSet, Side
 from training.quality.tables import digest_of
 
 RATINGS, HEADER = "ratings.csv", "set.json"
+MOST_OFF = 0.001
+"""How far from 1 the shares of a row may sum: they are written with six digits."""
 
 
 class ProxyHeader(BaseModel):
@@ -153,6 +156,20 @@ def _row(path: Path, line: int, values: dict[str, str]) -> ProxyRow:
         texts = {name: values[name] for name in _TEXTS}
         if texts["split"] not in {"train", "validation", "test"}:
             raise ValueError(f"split {texts['split']!r}")
-        return ProxyRow(**texts, **numbers)  # type: ignore[arg-type] # names are the fields
+        row = ProxyRow(**texts, **numbers)  # type: ignore[arg-type] # names are the fields
+        _require_sound(row, numbers)
+        return row
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{path}, line {line} is no rating: {error}") from error
+
+
+def _require_sound(row: ProxyRow, numbers: dict[str, float]) -> None:
+    """Raises ValueError for what no build writes, and no network should learn."""
+    odd = [name for name, value in numbers.items() if not math.isfinite(value)]
+    if odd:
+        raise ValueError(f"{odd[0]} is {numbers[odd[0]]}")
+    if not WORST <= row.mos <= BEST:
+        raise ValueError(f"mos {row.mos:g} lies outside {WORST:g}..{BEST:g}")
+    shares = (row.c1, row.c2, row.c3, row.c4, row.c5)
+    if min(shares) < 0 or abs(sum(shares) - 1) > MOST_OFF:
+        raise ValueError(f"the shares {shares} sum to {sum(shares):g}, where 1 is due, and none is below 0")

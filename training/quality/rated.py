@@ -67,6 +67,23 @@ class RatedSet:
         share = np.clip(1 - share if self.lower_better else share, 0, 1)
         return WORST + (BEST - WORST) * share
 
+    def opinions(self) -> NDArray[np.float64]:
+        """(n,): what the mean of a predicted distribution should be, in [1, 5].
+
+        The mean of the votes, where the set's scores are on another scale (KonIQ-10k's z-scores are no line of it);
+        else its score.
+        """
+        if self.scale == (WORST, BEST):
+            return self.mos5()
+        votes = np.arange(WORST, BEST + 1)
+        return np.array(
+            [
+                score if one.distribution is None else float(np.dot(one.distribution, votes))
+                for one, score in zip(self.pictures, self.mos5(), strict=True)
+            ],
+            np.float64,
+        )
+
     def where(self, wanted: Callable[[Rated], bool]) -> "RatedSet":
         """The pictures that are wanted; there may be none."""
         return dataclasses.replace(self, pictures=tuple(one for one in self.pictures if wanted(one)))

@@ -82,7 +82,8 @@ class SharesTask:
             lost += float(loss) * len(features)
             scores.append(network.shares(features).cpu().numpy() @ np.arange(1.0, 6.0))
         found, mos = np.concatenate(scores), self._validation.mos.astype(np.float64)
-        rmse = float(np.sqrt(np.mean((found - mos) ** 2)))
+        opinions = mos if self._recipe.head == "mos" else self._validation.shares @ np.arange(1.0, 6.0)
+        rmse = float(np.sqrt(np.mean((found - opinions) ** 2)))
         return {"error": lost / len(self._validation), "rmse": rmse, "srocc": srocc(mos, found)}
 
     def is_new(self, parameter: str) -> bool:

@@ -100,9 +100,13 @@ def knows(rated: RatedSet, told: str, *, tested: bool) -> bool:
         told: what the gate tells of its data: digests, and more.
         tested: whether it is held to the set's test or validation side alone, which the training of the same division
             left out; any mention of another division, or of the whole set, counts.
+
+    A published set has several files of scores and parts of several sizes, so of those the name counts, too.
     """
     whole, _, own = rated.digest.partition(SPLIT)
     mentions = told.split(whole)[1:] if whole else []
+    if not mentions and not rated.proxy:
+        return rated.name.partition(" (")[0] in told
     same = (after.startswith(SPLIT + own) if own else not after.startswith(SPLIT) for after in mentions)
     return any(not (tested and one) for one in same)
 

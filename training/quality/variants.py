@@ -56,6 +56,19 @@ def shifted(pixels: Pixels, share: float, *, upright: bool) -> Pixels:
     return np.ascontiguousarray(pixels[kept] if upright else pixels[:, kept])
 
 
+def least_side(height: int, width: int, variants: Variants) -> int:
+    """Pixels of the shorter side of what is left of a picture in the smallest of its copies."""
+    least = min(height, width)
+    left = [least]
+    if variants.rotations:
+        # Turned further than to where two corners meet the long sides, the rectangle inside gets higher again.
+        narrowest = math.asin(least / max(height, width)) / 2
+        left += _largest_inside(height, width, min(math.radians(variants.rotation_deg), narrowest))
+    if variants.translations:
+        left.append(least - round(variants.translation * least))
+    return min(left)
+
+
 def _largest_inside(height: int, width: int, angle: float) -> tuple[int, int]:
     """Height and width of the largest upright rectangle inside of one that was turned, by less than 45 degrees.
 
