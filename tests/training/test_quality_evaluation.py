@@ -22,11 +22,13 @@ from runtime.heads import OPINIONS
 from runtime.manifest import Provenance
 from runtime.preprocess import Preprocessor
 from tests import pictures
-from tests.engines import make_engine, opinions
+from tests.engines import fitting_manifest, make_engine, opinions
 from tests.full_reference_engine import TILE, make_comparing_engine, tile_score
+from tests.training.judged_pictures import write_koniq
 from tests.training.quality_sets import GREY, grey, row, write_set
 from training.__main__ import main
 from training.checkpoint import Checkpoint, Description, save_checkpoint
+from training.commands.quality_sets import told_of
 from training.data.picture import PictureError, read_picture
 from training.metrics.distribution import distribution_errors
 from training.models.full_reference import full_reference
@@ -35,7 +37,8 @@ from training.quality import evaluation
 from training.quality.brisque import WEIGHTS, open_brisque
 from training.quality.evaluation import Plain, Said, ask, chosen
 from training.quality.examples import choose
-from training.quality.fr_gate import FullReferenceGate, columns_of, fit_of, open_full_reference_gate, without_seed
+from training.quality.fits import Fit, columns_of, fit_of, without_seed
+from training.quality.fr_gate import open_full_reference_gate
 from training.quality.fr_training import full_reference_heads, full_reference_inputs
 from training.quality.gate import QualityGate, open_quality_gate
 from training.quality.light_training import light_heads, light_inputs
@@ -44,8 +47,9 @@ from training.quality.monotony import ALL_KINDS, monotony
 from training.quality.over_splits import over_splits
 from training.quality.proxy_set import read_proxy
 from training.quality.rated import Rated, RatedSet
+from training.quality.readers import read_rated
 from training.quality.reference_metrics import MEAN_RANK, METRICS, measure, with_mean_rank
-from training.quality.splits import SplitOfSeed, read_splits
+from training.quality.splits import SplitOfSeed, splits, with_sides
 from training.quality.spreads import spreads
 from training.quality.told_apart import blur_test, middle, through
 from training.quality.within import by_content, by_kind, mean_within
@@ -221,14 +225,69 @@ def test_over_splits_are_medians_of_the_test_sides() -> None:
     np.testing.assert_allclose(found.srocc, np.quantile(own, [0.5, 0.25, 0.75]))
 
 
+def trained_on_splits(folder: Path, rated: RatedSet, *seeds: int) -> list[str]:
+    """Engines that tell that they learned from these splits of a set."""
+    folder.mkdir()
+    paths = []
+    for seed in seeds:
+        provenance = Provenance(
+            data=f"{told_of([with_sides(rated, seed, 'content')])}; code 1",
+            licence="none",
+            command=f"python -m training train quality --split-seed {seed}",
+        )
+        manifest = fitting_manifest("quality", ["quality"], provenance=provenance)
+        paths.append(str(make_engine(folder / f"run-{seed}.onnx", "quality", manifest=manifest)))
+    return paths
+
+
+def test_each_gate_is_held_to_its_own_split(tmp_path: Path) -> None:
+    """The papers' tables: the median over trainings, of each on the pictures that it did not learn from."""
+    root = write_koniq(tmp_path / "koniq", sides=False)
+    whole = read_rated(root)
+    gates = trained_on_splits(tmp_path / "gates", whole, 0, 3, 5)
+    arguments = ["evaluate", "quality", "--set", str(root), "--own-splits", "--resamples", "0", "--examples", "0"]
+    assert main([*arguments, "--threads", "1", "--gates", *gates, "--output", str(tmp_path / "out")]) == 0
+    [one] = json.loads((tmp_path / "out" / "report.json").read_bytes())["sets"]
+    rows = scores_of(next((tmp_path / "out").glob("scores-*.csv")))
+    own = []
+    for seed in (0, 3, 5):
+        test = [row for row in rows if row["content"] in splits(whole, seeds=seed + 1)[seed].test]
+        assert len(test) == round(len(rows) / 5)
+        own.append(stats.spearmanr(*([float(row[key]) for row in test] for key in ("mos", f"run-{seed}"))).statistic)
+    assert not np.isnan(own).any()
+    [found] = one["over_splits"]
+    assert (found["method"], found["seeds"]) == ("quality", 3)
+    np.testing.assert_allclose(found["srocc"], np.quantile(own, [0.5, 0.25, 0.75]), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("more", "fault"),
+    [
+        (["--gates", "PLAIN"], "takes gates of `train --split-seed` on KonIQ-10k (512x384); bright learned from none"),
+        (["--gates", "OWN", "--split-seed", "0"], "--own-splits, without --split-seed, takes gates"),
+        (["--gates", "OWN", "--every", "2"], "to pictures that are left out: say --split all, no --every"),
+    ],
+)
+def test_gates_without_a_split_are_held_to_none(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], fault: str
+) -> None:
+    """Nothing is judged: what they would be held to is what they may have learned from."""
+    root = write_koniq(tmp_path / "koniq", sides=False)
+    [own] = trained_on_splits(tmp_path / "gates", read_rated(root), 0)
+    words = [{"PLAIN": str(folder / "bright.onnx"), "OWN": own}.get(word, word) for word in more]
+    arguments = ["evaluate", "quality", "--set", str(root), "--own-splits", *words]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 2
+    assert fault in capsys.readouterr().err
+
+
 def test_over_seeds_writes_the_splits_beside_the_report(folder: Path, tmp_path: Path) -> None:
     """So that others can repeat them; of three contents one is tested on."""
     arguments = ["evaluate", "quality", "--set", str(folder / "set"), "--gates", str(folder / "bright.onnx")]
     more = ["--over-seeds", "4", "--examples", "0", "--resamples", "0", "--threads", "1"]
     assert main([*arguments, *more, "--output", str(tmp_path)]) == 0
     one = json.loads((tmp_path / "report.json").read_bytes())["sets"][0]
-    drawn = read_splits(tmp_path / "splits-set.json", chosen(read_proxy(folder / "set"), "test"))
-    assert [len(split.test) for split in drawn] == [1] * 4
+    drawn = json.loads((tmp_path / "splits-set.json").read_bytes())["splits"]
+    assert [len(split["test"]) for split in drawn] == [1] * 4
     assert one["over_splits"][0]["seeds"] == 4
     assert "| set (proxy) | bright | 4 |" in (tmp_path / "report.md").read_text()
 
@@ -424,7 +483,7 @@ def test_a_blur_that_is_seen_at_full_size_is_lost_by_shrinking(tmp_path: Path) -
     for seed in range(3):
         cv2.imwrite(str(tmp_path / f"{seed}.png"), pictures.noise(96, 80, seed))
     cv2.imwrite(str(tmp_path / "small.png"), pictures.noise(63, 80, 9))
-    gate = QualityGate("steep", "", "", "", lambda shown: steepness(list(shown)))
+    gate = QualityGate("steep", "", "", "", Fit("", ""), lambda shown: steepness(list(shown)))
     found = blur_test(tmp_path, [gate], frame=(64, 48), shrunk=((8, 6),))
     full, shrunk = found.rows["steep"]
     assert (found.photographs, found.too_small) == (3, 1)
@@ -597,17 +656,16 @@ def test_a_seed_at_a_names_end_is_left_out(name: str, group: str) -> None:
 def test_a_column_is_of_one_fit() -> None:
     """Runs that differ in their seed alone make one column; what was fitted in other ways is told apart by name."""
 
-    def gate(name: str, command: str, data: str = "set sha256:1; code 1") -> FullReferenceGate:
-        provenance = Provenance(data=data, licence="none", command=command)
-        return FullReferenceGate(
-            name, "", "proposed", fit_of(provenance), data, TILE, lambda pairs: (4.0 for _ in pairs)
-        )
+    def fit(command: str, data: str = "set sha256:1; code 1") -> Fit:
+        return fit_of("proposed", Provenance(data=data, licence="none", command=command))
 
-    one = gate("long-s1", "train --steps 9 --seed 1 --name a --output b")
-    other = gate("long-s2", "train --steps 9 --seed 2", "set sha256:1; code 2")
-    assert columns_of([one, other]) == {"long-s1": "proposed", "long-s2": "proposed"}
-    for short in (gate("short-s1", "train --steps 8 --seed 1"), gate("short-s1", one.fit, "another")):
-        assert columns_of([one, other, short]) == {
+    runs = {
+        "long-s1": fit("train --steps 9 --seed 1 --name a --output b", "set sha256:1 (split content 3); code 1"),
+        "long-s2": fit("train --steps 9 --seed 2 --split-seed 7", "set sha256:1 (split content 7); code 2"),
+    }
+    assert columns_of(runs) == {"long-s1": "proposed", "long-s2": "proposed"}
+    for other in (fit("train --steps 8 --seed 1"), fit("train --steps 9 --seed 1", "set sha256:2")):
+        assert columns_of({**runs, "short-s1": other}) == {
             "long-s1": "proposed: long",
             "long-s2": "proposed: long",
             "short-s1": "proposed: short",
@@ -629,7 +687,7 @@ def test_a_checkpoints_column_is_its_variant_and_its_score_the_mean_over_tiles(t
     )
     save_checkpoint(tmp_path / "net", Checkpoint(what, network))
     gate = open_full_reference_gate(tmp_path / "net", name="net", provider="cpu", threads=1)
-    assert gate.variant == "residual_only"
+    assert gate.fit.variant == "residual_only"
     reference, pixels = pictures.scene(200, 128, 0), pictures.noise(200, 128, 1)
     planes = [torch.from_numpy(one).movedim(-1, 0)[None].float() for one in (pixels, reference)]
     with torch.inference_mode():

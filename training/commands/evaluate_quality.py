@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigError
 from training.commands.arguments import Commands, natural
-from training.commands.quality_sets import add_output, add_sets, divided, drawn_splits, read_sets, told_over_splits
+from training.commands.quality_sets import (
+    AskedSplits,
+    add_output,
+    add_sets,
+    asked_splits,
+    divided,
+    read_sets,
+    told_over_splits,
+)
 
 if TYPE_CHECKING:
     from training.quality.evaluation import Plain
     from training.quality.gate import QualityGate
     from training.quality.rated import RatedSet
     from training.quality.report import OnSet
-    from training.quality.splits import SplitOfSeed
     from training.quality.told_apart import BlurTest
 
 MOST_SIGMA_PX = 64
@@ -58,9 +65,10 @@ def run(options: argparse.Namespace) -> None:
         open_quality_gate(path, name=name, provider=options.provider, threads=options.threads, device=options.device)
         for path, name in zip(options.gates, gate_names(options.gates, "once is enough"), strict=True)
     ]
+    asked = [asked_splits(options, one.whole, one.rated, gates) for one in sets]
     plain = _baselines(options)
     blur = _blur(options, gates)  # the shorter work first: what is wrong with a folder is told before sets are judged
-    found = tuple(_on_set(options, one, gates, plain) for one in sets)
+    found = tuple(_on_set(options, *one, gates, plain) for one in zip(sets, asked, strict=True))
     report = Report(
         title=f"Quality: {', '.join(one.rated.name for one in sets) or 'a slight blur'}",
         command="quality",
@@ -95,11 +103,11 @@ def _baselines(options: argparse.Namespace) -> "list[Plain]":
 class _Prepared:
     """What can be wrong with a set is wrong before it is judged."""
 
+    whole: "RatedSet"
     rated: "RatedSet"
     """The side that is asked for."""
     teachers: "RatedSet"
     """Of the baselines."""
-    splits: "list[SplitOfSeed]"
 
 
 def _prepared(options: argparse.Namespace, rated: "RatedSet") -> _Prepared:
@@ -107,12 +115,15 @@ def _prepared(options: argparse.Namespace, rated: "RatedSet") -> _Prepared:
     from training.quality.readers import require_pictures
 
     require_pictures(rated)
-    own = chosen(rated, options.split, options.every)
-    return _Prepared(own, _teachers(options, rated), drawn_splits(options, own))
+    return _Prepared(rated, chosen(rated, options.split, options.every), _teachers(options, rated))
 
 
 def _on_set(
-    options: argparse.Namespace, prepared: _Prepared, gates: "list[QualityGate]", plain: "list[Plain]"
+    options: argparse.Namespace,
+    prepared: _Prepared,
+    asked: AskedSplits,
+    gates: "list[QualityGate]",
+    plain: "list[Plain]",
 ) -> "OnSet":
     from training.quality.evaluation import ask, side_told
     from training.quality.measures import differences, judged
@@ -129,7 +140,7 @@ def _on_set(
         judged=results,
         spreads=spreads(own, said, prepared.teachers),
         differences=tuple(differences(own, said, options.resamples, options.seed)),
-        over_splits=told_over_splits(options, own, said, prepared.splits),
+        over_splits=told_over_splits(options, own, said, asked),
         plots={
             **write_scatters(options.output, own, results),
             **write_examples(options.output, own, results, options.examples),

@@ -4,13 +4,12 @@ import argparse
 from typing import TYPE_CHECKING
 
 from training.commands.arguments import Commands
-from training.commands.quality_sets import add_output, add_sets, drawn_splits, read_sets, told_over_splits
+from training.commands.quality_sets import AskedSplits, add_output, add_sets, asked_splits, read_sets, told_over_splits
 
 if TYPE_CHECKING:
     from training.quality.fr_gate import FullReferenceGate
     from training.quality.rated import RatedSet
     from training.quality.report import OnSet
-    from training.quality.splits import SplitOfSeed
 
 
 def add(systems: Commands) -> None:
@@ -28,7 +27,8 @@ def run(options: argparse.Namespace) -> None:
 
     from training.commands.gate_names import gate_names
     from training.quality.evaluation import chosen
-    from training.quality.fr_gate import columns_of, open_full_reference_gate
+    from training.quality.fits import columns_of
+    from training.quality.fr_gate import open_full_reference_gate
     from training.quality.readers import require_pictures, require_references, require_sizes
     from training.quality.report import MARKDOWN, GateFacts, Report, write_report
     from training.quality.report_text import markdown
@@ -38,7 +38,6 @@ def run(options: argparse.Namespace) -> None:
     sets = [chosen(one, options.split, options.every) for one in whole]
     for one in sets:
         require_references(one)
-    drawn = [drawn_splits(options, one) for one in sets]
     gates = [
         open_full_reference_gate(
             path, name=name, provider=options.provider, threads=options.threads, device=options.device
@@ -47,13 +46,14 @@ def run(options: argparse.Namespace) -> None:
     ]
     for one, own in zip(sets, sizes, strict=True):
         require_sizes(one, own, max(gate.tile_px for gate in gates))
-    columns = columns_of(gates)
+    asked = [asked_splits(options, *one, gates) for one in zip(whole, sets, strict=True)]
+    columns = columns_of({gate.name: gate.fit for gate in gates})
     view = "tiles of the picture beside its reference's"
     report = Report(
         title=f"Quality beside a reference: {', '.join(one.name for one in sets)}",
         command="quality-fr",
         gates=tuple(GateFacts(gate.name, gate.digest, view, gate.data, columns[gate.name]) for gate in gates),
-        sets=tuple(_on_set(options, *one, gates) for one in zip(sets, drawn, strict=True)),
+        sets=tuple(_on_set(options, *one, gates) for one in zip(sets, asked, strict=True)),
         resamples=options.resamples,
     )
     text = "\n".join(markdown(report)) + "\n"
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _on_set(
-    options: argparse.Namespace, own: "RatedSet", drawn: "list[SplitOfSeed]", gates: "list[FullReferenceGate]"
+    options: argparse.Namespace, own: "RatedSet", asked: AskedSplits, gates: "list[FullReferenceGate]"
 ) -> "OnSet":
     from training.quality.evaluation import side_told
     from training.quality.fr_evaluation import compare, measure_all
@@ -79,6 +79,6 @@ def _on_set(
         side=side_told(own, options.split),
         judged=results,
         differences=tuple(differences(own, said, options.resamples, options.seed)),
-        over_splits=told_over_splits(options, own, said, drawn),
+        over_splits=told_over_splits(options, own, said, asked),
         plots=write_scatters(options.output, own, results),
     )

@@ -1,7 +1,8 @@
 """What the evaluations of quality share on the command line: sets of judged pictures, gates, where the report goes."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from training.commands.arguments import natural, positive
 
 if TYPE_CHECKING:
     from training.quality.evaluation import Said
+    from training.quality.fr_gate import FullReferenceGate
+    from training.quality.gate import QualityGate
     from training.quality.over_splits import OverSplits
     from training.quality.rated import RatedSet
     from training.quality.splits import SplitOfSeed
@@ -18,7 +21,7 @@ DIVISIONS = ("content", "paper")
 
 
 def add_sets(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """``--set``, ``--split``, ``--every``, ``--over-seeds``, ``--gates``, and what ``add_reading`` adds."""
+    """Sets, which of their pictures, over which splits, and gates."""
     parser.add_argument(
         "--set",
         type=Path,
@@ -37,7 +40,13 @@ def add_sets(parser: argparse.ArgumentParser, *, required: bool) -> None:
     )
     add_reading(parser)
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="one content of N (%(default)s)")
-    parser.add_argument(
+    over = parser.add_mutually_exclusive_group()
+    over.add_argument(
+        "--own-splits",
+        action="store_true",
+        help="median over gates of one fit, each held to the test side that its `train --split-seed` left out",
+    )
+    over.add_argument(
         "--over-seeds",
         type=natural,
         default=0,
@@ -155,26 +164,74 @@ def read_sets(options: argparse.Namespace) -> "list[RatedSet]":
     return sets
 
 
-def drawn_splits(options: argparse.Namespace, rated: "RatedSet") -> "list[SplitOfSeed]":
-    """What ``--over-seeds`` asks for; nothing, where it does not ask.
+@dataclass(frozen=True)
+class AskedSplits:
+    """Over which splits of a set medians are told."""
+
+    drawn: "list[SplitOfSeed]"
+    """Every method over the same ones."""
+    own: "dict[str, SplitOfSeed]"
+    """By the gates' names: each over that by which it learned."""
+    columns: Mapping[str, str]
+    """What the gates' fits are called, by the gates' names."""
+
+
+def asked_splits(
+    options: argparse.Namespace,
+    whole: "RatedSet",
+    judged: "RatedSet",
+    gates: "Sequence[QualityGate | FullReferenceGate]",
+) -> AskedSplits:
+    """What ``--over-seeds`` and ``--own-splits`` ask for; nothing, where they are not given.
+
+    Args:
+        options: of the command.
+        whole: a set as its folder has it.
+        judged: what of it is judged.
+        gates: by whom.
 
     Raises:
-        ConfigError: the set has too few contents.
+        ConfigError: the set has too few contents; or a gate tells of no split of the set, or pictures of its test side
+            are not judged.
     """
+    from training.quality.fits import columns_of
     from training.quality.splits import splits
 
-    return splits(rated, seeds=options.over_seeds) if options.over_seeds else []
+    return AskedSplits(
+        splits(judged, seeds=options.over_seeds) if options.over_seeds else [],
+        {gate.name: _own_split(options, whole, judged, gate) for gate in gates} if options.own_splits else {},
+        columns_of({gate.name: gate.fit for gate in gates}),
+    )
+
+
+def _own_split(
+    options: argparse.Namespace, whole: "RatedSet", judged: "RatedSet", gate: "QualityGate | FullReferenceGate"
+) -> "SplitOfSeed":
+    from runtime.errors import ConfigError
+    from training.quality.splits import learned_split
+
+    split = None if options.split_seed is not None else learned_split(whole, gate.data)
+    if split is None:
+        raise ConfigError(
+            f"--own-splits, without --split-seed, takes gates of `train --split-seed` on {whole.name}; {gate.name} "
+            f"learned from {gate.data}"
+        )
+    if not set(split.test).issubset({one.content for one in judged.pictures}):
+        raise ConfigError(f"--own-splits holds {gate.name} to pictures that are left out: say --split all, no --every")
+    return split
 
 
 def told_over_splits(
-    options: argparse.Namespace, rated: "RatedSet", said: "list[Said]", drawn: "list[SplitOfSeed]"
+    options: argparse.Namespace, rated: "RatedSet", said: "list[Said]", asked: AskedSplits
 ) -> "tuple[OverSplits, ...]":
-    """Each method over the splits, which are written beside the report."""
-    from training.quality.over_splits import over_splits
+    """Each method over the splits that were drawn, which are written beside the report; or each fit over its own."""
+    from training.quality.over_splits import over_own_splits, over_splits
     from training.quality.report import file_name
     from training.quality.splits import write_splits
 
-    if not drawn:
+    if asked.own:
+        return tuple(over_own_splits(rated, said, asked.own, asked.columns))
+    if not asked.drawn:
         return ()
-    write_splits(options.output / file_name(rated.name, ".json", "splits-"), rated, drawn)
-    return tuple(over_splits(rated, said, drawn))
+    write_splits(options.output / file_name(rated.name, ".json", "splits-"), rated, asked.drawn)
+    return tuple(over_splits(rated, said, asked.drawn))

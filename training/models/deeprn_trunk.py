@@ -17,9 +17,9 @@ from training.models.resnet import MEAN, STD, read_weights
 
 STRIDE = 32
 RESNET = "resnet101"
+"""The paper's."""
 _LITE = {"efficientnet-lite0": 0, "efficientnet-lite2": 2}
-TRUNKS = (RESNET, *_LITE)
-"""The paper's, and two whose ImageNet weights install with a package."""
+"""Their ImageNet weights install with a package."""
 LICENCES = {RESNET: "BSD-3-Clause", "efficientnet-lite0": "Apache-2.0", "efficientnet-lite2": "Apache-2.0"}
 """Of their ImageNet weights."""
 
@@ -35,7 +35,7 @@ class DeepRNTrunk(nn.Module):  # type: ignore[misc] # torch is untyped where onl
     would drift away from the weights that are frozen with them.
 
     Args:
-        name: one of ``TRUNKS``; it has no trained weights yet.
+        name: ``resnet101``, ``efficientnet-lite0`` or ``-lite2``; it has no trained weights yet.
 
     Raises:
         ConfigError: the library that defines it is not installed.

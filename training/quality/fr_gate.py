@@ -1,9 +1,6 @@
 """What judges a picture beside its reference: an engine as ``assess --reference`` runs it, or a checkpoint."""
 
-import re
-import shlex
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +9,13 @@ from runtime.decode import Pixels
 from runtime.engine import Provider, open_engine
 from runtime.errors import ConfigError, EngineError, FrameError
 from runtime.full_reference import Comparer, PixelPair
-from runtime.manifest import Head, Provenance, QualityFrHead
+from runtime.manifest import Head, QualityFrHead
 from training.cover.gate import digest_of
+from training.quality.fits import Fit, fit_of, without_seed
 from training.utility.gate import bare_name, is_engine
 
 MAX_BATCH = 24
 """Tiles: two pictures of 512 x 384 pixels; plans are built for 32 unless their maker says otherwise."""
-_OF_A_RUN = {"--seed", "--name", "--output", "--threads"}
-"""Options that say nothing of how a network was fitted but for chance."""
-_SEED = re.compile(r"[-_.](?:seed|s)[-_]?\d+$")
 
 Pair = tuple[Pixels, Pixels]
 """A picture and its reference, each (height, width, 3) uint8 RGB of one size."""
@@ -33,10 +28,8 @@ class FullReferenceGate:
     name: str
     digest: str
     """``sha256:...``; equal digests, equal answers."""
-    variant: str
-    """Of the network; of an engine, its name without a seed."""
-    fit: str
-    """How it came about, but for the seed: runs of a variant that are alike in this differ in their seed alone."""
+    fit: Fit
+    """Gates of one make one column in Table II."""
     data: str
     """What it was trained on, in its maker's words."""
     tile_px: int
@@ -67,35 +60,6 @@ def open_full_reference_gate(
     return _checkpoint_gate(path, name, threads, device)
 
 
-def columns_of(gates: Sequence[FullReferenceGate]) -> dict[str, str]:
-    """What each gate's column in Table II is called, by the gate's name: over seeds alone, a column is of one fit.
-
-    Where a variant was fitted in more than one way, the name without a seed tells them apart.
-    """
-    fits: dict[str, set[str]] = defaultdict(set)
-    for gate in gates:
-        fits[gate.variant].add(gate.fit)
-    return {
-        gate.name: gate.variant if len(fits[gate.variant]) == 1 else f"{gate.variant}: {without_seed(gate.name)}"
-        for gate in gates
-    }
-
-
-def fit_of(provenance: Provenance) -> str:
-    """See ``FullReferenceGate.fit``."""
-    words = iter(shlex.split(provenance.command))
-    kept = [word for word in words if word not in _OF_A_RUN or not next(words, "")]
-    return shlex.join([*kept, provenance.data.partition("; code ")[0]])
-
-
-def without_seed(name: str) -> str:
-    """A name without a seed at its end: ``proposed-seed3`` and ``proposed-s3`` are of one group.
-
-    What would leave nothing stays as it is.
-    """
-    return _SEED.sub("", name) or name
-
-
 def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> FullReferenceGate:
     workers = ThreadPoolExecutor(threads)
     engine = open_engine(path, provider=provider, workers=workers, threads=threads, max_batch=MAX_BATCH, in_flight=1)
@@ -112,8 +76,7 @@ def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> Ful
     return FullReferenceGate(
         name=name,
         digest=digest_of(path.read_bytes(), manifest.model_dump_json().encode()),
-        variant=without_seed(manifest.name),
-        fit=fit_of(manifest.provenance),
+        fit=fit_of(without_seed(manifest.name), manifest.provenance),
         data=manifest.provenance.data,
         tile_px=max(manifest.inputs[0].height, manifest.inputs[0].width),
         compare=compare,
@@ -144,8 +107,7 @@ def _checkpoint_gate(stem: Path, name: str, threads: int, device: str) -> FullRe
     return FullReferenceGate(
         name=name,
         digest=digest_of(checkpoint_file(stem.with_name(bare_name(stem)), DESCRIPTION).read_bytes()),
-        variant=_variant(what.name, {key: str(value) for key, value in what.arguments.items()}),
-        fit=fit_of(what.provenance),
+        fit=fit_of(_variant(what.name, {key: str(value) for key, value in what.arguments.items()}), what.provenance),
         data=what.provenance.data,
         tile_px=least,
         compare=compare,

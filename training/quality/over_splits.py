@@ -1,15 +1,12 @@
-"""Agreement over splits by content, as the field reports it: the median over seeds of the test sides' correlations.
+"""Agreement over splits by content, as the field reports it: the median over seeds of the test sides' correlations."""
 
-Right for methods that learned nothing of the set; a network that was trained on one seed's training side is to be
-held to that seed's test side alone.
-"""
-
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from training.metrics.opinion import agreement
+from training.metrics.opinion import Agreement, agreement
 from training.quality.evaluation import Said
 from training.quality.rated import RatedSet
 from training.quality.splits import SplitOfSeed, median_and_quartiles
@@ -20,7 +17,7 @@ Quartiles = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class OverSplits:
-    """Of one method."""
+    """Of one method, or one fit."""
 
     method: str
     seeds: int
@@ -30,20 +27,40 @@ class OverSplits:
 
 
 def over_splits(rated: RatedSet, said: Sequence[Said], drawn: Sequence[SplitOfSeed]) -> list[OverSplits]:
-    """Each method over the test sides.
+    """Each method over the test sides of the same splits: for methods that learned nothing of the set.
 
     Args:
         rated: the pictures.
         said: of them, by the methods.
         drawn: contents that are tested on, a seed each.
     """
-    truth = rated.mos5()
-    contents = np.array([one.content for one in rated.pictures])
-    sides = [np.isin(contents, split.test) for split in drawn]
-    found = []
+    return [_over(one.method, [_on_side(rated, one, split) for split in drawn]) for one in said]
+
+
+def over_own_splits(
+    rated: RatedSet, said: Sequence[Said], own: Mapping[str, SplitOfSeed], columns: Mapping[str, str]
+) -> list[OverSplits]:
+    """Each fit over its gates, of which each is held to the test side of the split that it learned from.
+
+    Args:
+        rated: the pictures.
+        said: of them, by the gates and others.
+        own: the gates' splits, by their names; others are left out.
+        columns: what the gates' fits are called, by the gates' names.
+    """
+    found: dict[str, list[Agreement]] = defaultdict(list)
     for one in said:
-        own = [agreement(truth[side], one.scores[side]) for side in sides]
-        srocc = median_and_quartiles([each.srocc for each in own])
-        plcc = median_and_quartiles([each.plcc_fitted for each in own])
-        found.append(OverSplits(one.method, len(own), srocc, plcc))
-    return found
+        if one.method in own:
+            found[columns[one.method]].append(_on_side(rated, one, own[one.method]))
+    return [_over(column, agreements) for column, agreements in found.items()]
+
+
+def _on_side(rated: RatedSet, said: Said, split: SplitOfSeed) -> Agreement:
+    side = np.isin(np.array([one.content for one in rated.pictures]), split.test)
+    return agreement(rated.mos5()[side], said.scores[side])
+
+
+def _over(method: str, found: Sequence[Agreement]) -> OverSplits:
+    srocc = median_and_quartiles([one.srocc for one in found])
+    plcc = median_and_quartiles([one.plcc_fitted for one in found])
+    return OverSplits(method, len(found), srocc, plcc)

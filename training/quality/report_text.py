@@ -113,7 +113,7 @@ def _over_splits(report: Report) -> Iterator[str]:
     if rows:
         yield from ("", "### Over splits by content", "")
         yield from table(["set", "", "seeds", "SROCC", "PLCC fitted"], rows)
-        yield from ("", "Medians over seeds of the test sides, a fifth of the contents; in brackets the quartiles.")
+        yield from ("", "Medians over the splits' test sides; in brackets the quartiles.")
 
 
 def _quartiles(values: tuple[float, float, float]) -> str:

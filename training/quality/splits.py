@@ -111,8 +111,26 @@ def knows(rated: RatedSet, told: str, *, tested: bool) -> bool:
     return any(not (tested and one) for one in same)
 
 
+def learned_split(rated: RatedSet, told: str) -> SplitOfSeed | None:
+    """The division of a set that a gate was trained with.
+
+    Args:
+        rated: the whole set, as its folder has it.
+        told: what the gate tells of its data; where it began with another's weights, that one's sets come last.
+
+    Returns:
+        None where it tells of no division of the set.
+    """
+    _, mentioned, after = told.partition(rated.digest + SPLIT) if rated.digest else ("", "", "")
+    if not mentioned:
+        return None
+    division, _, rest = after.partition(" ")
+    seed = int(rest.partition(")")[0])
+    return paper_split(rated, seed) if division == "paper" else splits(rated, seeds=seed + 1)[seed]
+
+
 def write_splits(path: Path, rated: RatedSet, drawn: Sequence[SplitOfSeed]) -> None:
-    """A file by which others repeat them: which contents are on which side."""
+    """A file by which others, with tools of their own, repeat them: which contents are on which side."""
     contents = {one.content for one in rated.pictures}
     document = {
         "format": FORMAT,
@@ -123,25 +141,6 @@ def write_splits(path: Path, rated: RatedSet, drawn: Sequence[SplitOfSeed]) -> N
         ],
     }
     write_whole(path, json.dumps(document, indent=1).encode())
-
-
-def read_splits(path: Path, rated: RatedSet) -> list[SplitOfSeed]:
-    """Splits of ``write_splits``.
-
-    Raises:
-        ConfigError: the file is none, or is of other contents than the set's.
-    """
-    try:
-        document = json.loads(path.read_bytes())
-        if document["format"] != FORMAT:
-            raise ValueError(f"its format is {document['format']!r}, where {FORMAT!r} is due")
-        drawn = [SplitOfSeed(int(one["seed"]), tuple(map(str, one["test"]))) for one in document["splits"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} is no file of splits: {error}") from error
-    unknown = {name for one in drawn for name in one.test} - {one.content for one in rated.pictures}
-    if unknown:
-        raise ConfigError(f"{path} tests on contents that {rated.name} has not, such as {sorted(unknown)[0]}")
-    return drawn
 
 
 def median_and_quartiles(values: Sequence[float]) -> tuple[float, float, float]:
