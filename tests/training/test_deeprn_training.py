@@ -187,6 +187,14 @@ def test_no_copy_is_smaller_than_the_least(
     assert least >= least_side(height, width, variants)
 
 
+def test_the_least_of_the_copies() -> None:
+    """By hand: of 512 x 384 turned by 5 degrees (384 cos 5 - 512 sin 5) / cos 10 = 343.1 are left, less the margin."""
+    turned = Variants(rotations=1, rotation_deg=5)
+    assert least_side(384, 512, Variants()) == 384
+    assert least_side(384, 512, turned) == 341
+    assert least_side(384, 512, Variants(translations=1, translation=0.2)) == 307
+
+
 def test_a_picture_smaller_than_a_square_is_told_before_the_fit(tmp_path: Path) -> None:
     """Of the picture itself, or of what is left of a copy."""
     sizes = {tmp_path / "large.png": (72, 200), tmp_path / "small.png": (72, 96)}

@@ -225,13 +225,13 @@ def test_over_splits_are_medians_of_the_test_sides() -> None:
     np.testing.assert_allclose(found.srocc, np.quantile(own, [0.5, 0.25, 0.75]))
 
 
-def trained_on_splits(folder: Path, rated: RatedSet, *seeds: int) -> list[str]:
-    """Engines that tell that they learned from these splits of a set."""
+def trained_on_splits(folder: Path, rated: RatedSet, *seeds: int, more: str = "") -> list[str]:
+    """Engines that tell that they learned from these splits of a set, and of more."""
     folder.mkdir()
     paths = []
     for seed in seeds:
         provenance = Provenance(
-            data=f"{told_of([with_sides(rated, seed, 'content')])}; code 1",
+            data=f"{told_of([with_sides(rated, seed, 'content')])}; code 1{more}",
             licence="none",
             command=f"python -m training train quality --split-seed {seed}",
         )
@@ -278,6 +278,27 @@ def test_gates_without_a_split_are_held_to_none(
     arguments = ["evaluate", "quality", "--set", str(root), "--own-splits", *words]
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 2
     assert fault in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "; begun with trunk.safetensors, which learned from: {name} {digest} (split content 0)",
+        "; head calibrated on 20 pictures of {name} {digest}",
+        "; begun with a, which learned from: KonIQ-10k (1024x768) sha256:other",
+    ],
+)
+def test_a_gate_that_saw_more_than_its_split_is_not_held_to_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: str
+) -> None:
+    """By a trunk of another split, a calibration on all of the set, or weights that learned from its other table."""
+    root = write_koniq(tmp_path / "koniq", sides=False)
+    whole = read_rated(root)
+    told = more.format(name=whole.name, digest=whole.digest)
+    [gate] = trained_on_splits(tmp_path / "gates", whole, 3, more=told)
+    arguments = ["evaluate", "quality", "--set", str(root), "--own-splits", "--gates", gate]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 2
+    assert "--own-splits: run-3 has seen more of KonIQ-10k (512x384) than one split" in capsys.readouterr().err
 
 
 def test_over_seeds_writes_the_splits_beside_the_report(folder: Path, tmp_path: Path) -> None:
@@ -653,23 +674,40 @@ def test_a_seed_at_a_names_end_is_left_out(name: str, group: str) -> None:
     assert without_seed(name) == group
 
 
+def fit(command: str, data: str = "set sha256:1; code 1") -> Fit:
+    return fit_of("proposed", Provenance(data=data, licence="none", command=command))
+
+
 def test_a_column_is_of_one_fit() -> None:
-    """Runs that differ in their seed alone make one column; what was fitted in other ways is told apart by name."""
-
-    def fit(command: str, data: str = "set sha256:1; code 1") -> Fit:
-        return fit_of("proposed", Provenance(data=data, licence="none", command=command))
-
+    """Runs that differ in their seed, or in their split, alone make one column; other fits are told apart by name."""
+    calibrated = "&& python -m training calibrate quality"
     runs = {
-        "long-s1": fit("train --steps 9 --seed 1 --name a --output b", "set sha256:1 (split content 3); code 1"),
-        "long-s2": fit("train --steps 9 --seed 2 --split-seed 7", "set sha256:1 (split content 7); code 2"),
+        "a/s1": fit(
+            f"train --steps 9 --seed 1 --name a --output b {calibrated} a-s1 --seed 0 --output d",
+            "set sha256:1 (split content 3); code 1",
+        ),
+        "a/s2": fit(
+            f"train --steps 9 --seed 2 --split-seed 7 {calibrated} a-s2 --seed 0 --output e",
+            "set sha256:1 (split content 7); code 2",
+        ),
     }
-    assert columns_of(runs) == {"long-s1": "proposed", "long-s2": "proposed"}
+    assert columns_of(runs) == {"a/s1": "proposed", "a/s2": "proposed"}
     for other in (fit("train --steps 8 --seed 1"), fit("train --steps 9 --seed 1", "set sha256:2")):
-        assert columns_of({**runs, "short-s1": other}) == {
-            "long-s1": "proposed: long",
-            "long-s2": "proposed: long",
-            "short-s1": "proposed: short",
-        }
+        both = {"a/s1": "proposed: a/s1", "a/s2": "proposed: a/s1"}
+        assert columns_of({**runs, "b": other}) == {**both, "b": "proposed: b"}
+    assert columns_of({"a-s1": fit("train --steps 8"), "a-s2": fit("train --steps 9")}) == {
+        "a-s1": "proposed: a-s1",
+        "a-s2": "proposed: a-s2",
+    }
+    assert columns_of({"a-s1": fit("train --steps 8"), "b-s1": fit("train --steps 9")}) == {
+        "a-s1": "proposed: a",
+        "b-s1": "proposed: b",
+    }
+
+
+def test_a_command_may_be_any_text() -> None:
+    """An engine from elsewhere tells of its making in its maker's words."""
+    assert fit("see the author's page") == fit("see the author's page --seed 3")
 
 
 def test_a_checkpoints_column_is_its_variant_and_its_score_the_mean_over_tiles(tmp_path: Path) -> None:

@@ -170,8 +170,8 @@ class AskedSplits:
 
     drawn: "list[SplitOfSeed]"
     """Every method over the same ones."""
-    own: "dict[str, SplitOfSeed]"
-    """By the gates' names: each over that by which it learned."""
+    own: dict[str, set[str]]
+    """By the gates' names: the contents that each did not learn from."""
     columns: Mapping[str, str]
     """What the gates' fits are called, by the gates' names."""
 
@@ -199,26 +199,32 @@ def asked_splits(
 
     return AskedSplits(
         splits(judged, seeds=options.over_seeds) if options.over_seeds else [],
-        {gate.name: _own_split(options, whole, judged, gate) for gate in gates} if options.own_splits else {},
+        {gate.name: _own_test(options, whole, judged, gate) for gate in gates} if options.own_splits else {},
         columns_of({gate.name: gate.fit for gate in gates}),
     )
 
 
-def _own_split(
+def _own_test(
     options: argparse.Namespace, whole: "RatedSet", judged: "RatedSet", gate: "QualityGate | FullReferenceGate"
-) -> "SplitOfSeed":
+) -> set[str]:
     from runtime.errors import ConfigError
-    from training.quality.splits import learned_split
+    from training.quality.splits import as_learned, knows
 
-    split = None if options.split_seed is not None else learned_split(whole, gate.data)
-    if split is None:
+    sides = None if options.split_seed is not None else as_learned(whole, gate.data)
+    if sides is None:
         raise ConfigError(
             f"--own-splits, without --split-seed, takes gates of `train --split-seed` on {whole.name}; {gate.name} "
             f"learned from {gate.data}"
         )
-    if not set(split.test).issubset({one.content for one in judged.pictures}):
+    if knows(sides, gate.data, tested=True):
+        raise ConfigError(
+            f"--own-splits: {gate.name} has seen more of {whole.name} than one split of it (weights or a trunk that it "
+            f"began with, or its calibration); it learned from {gate.data}"
+        )
+    test = {one.content for one in sides.pictures if one.split == "test"}
+    if not test.issubset({one.content for one in judged.pictures}):
         raise ConfigError(f"--own-splits holds {gate.name} to pictures that are left out: say --split all, no --every")
-    return split
+    return test
 
 
 def told_over_splits(

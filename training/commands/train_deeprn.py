@@ -67,11 +67,10 @@ def run(options: argparse.Namespace) -> None:
     _require_weights(options, recipe)
     sets = read_divided(options, options.data)
     fitting.require_distinct([one.name for one in sets])
-    for one in sets:
-        sizes = require_pictures(one)
-        if options.trunk is None:
-            require_squares(sizes, recipe)
+    sizes = {path: size for one in sets for path, size in require_pictures(one).items()}
     teachers, validation = both_sides(sets, recipe.validation_share)
+    if options.trunk is None:
+        require_squares({path: sizes[path] for path in (*teachers.paths, *validation.paths)}, recipe)
     validation = validation.first(options.validate, options.seed)
     with fitting.recorded(options, _asked(options, recipe, sets)) as record:
         trunk = options.trunk or _first_stage(options, recipe, teachers, validation)

@@ -60,7 +60,7 @@ def deeprn(
     """The network without trained weights.
 
     Args:
-        trunk: one of ``deeprn_trunk.TRUNKS``.
+        trunk: see ``DeepRNTrunk``.
         levels: see ``SpatialPyramid``, as for ``pool`` and ``edges``.
         pool: what becomes of a bin.
         edges: of the bins.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -48,12 +48,12 @@ class Validation:
 
     sets: Sequence[RatedSet]
 
-    def pictures(self) -> list[tuple[Any, float]]:
-        """Paths with the opinions of them, in [1, 5]."""
+    def pictures(self) -> list[tuple[Path, float, float]]:
+        """Paths with their scores and the opinions of them, both in [1, 5]."""
         return [
-            (picture.path, float(opinion))
+            (picture.path, float(mos), float(opinion))
             for rated in self.sets
-            for picture, opinion in zip(rated.pictures, rated.opinions(), strict=True)
+            for picture, mos, opinion in zip(rated.pictures, rated.mos5(), rated.opinions(), strict=True)
         ]
 
 
@@ -118,15 +118,16 @@ class LightTask:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         preprocessors = [Preprocessor(spec) for spec in light_inputs()]
-        truth, predicted = [], []
-        for path, mos in self._validation.pictures():
+        truth, opinions, predicted = [], [], []
+        for path, mos, opinion in self._validation.pictures():
             inputs = [as_tensor(slot[None], self._device) for slot in shown(read_picture(path), preprocessors)]
             shares = network(*inputs)[OUTPUT][0].float().cpu().numpy()
             truth.append(mos)
+            opinions.append(opinion)
             predicted.append(float(shares @ np.arange(1, 6)))
         if not truth:  # published sets without sides of their own
             return {"srocc": float("nan"), "rmse": float("nan")}
-        error = np.array(predicted) - truth
+        error = np.array(predicted) - opinions
         return {
             "srocc": float(spearmanr(truth, predicted).statistic),
             "rmse": float(np.sqrt(np.mean(error**2))),

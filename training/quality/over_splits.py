@@ -1,7 +1,7 @@
 """Agreement over splits by content, as the field reports it: the median over seeds of the test sides' correlations."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,18 +34,18 @@ def over_splits(rated: RatedSet, said: Sequence[Said], drawn: Sequence[SplitOfSe
         said: of them, by the methods.
         drawn: contents that are tested on, a seed each.
     """
-    return [_over(one.method, [_on_side(rated, one, split) for split in drawn]) for one in said]
+    return [_over(one.method, [_on_side(rated, one, split.test) for split in drawn]) for one in said]
 
 
 def over_own_splits(
-    rated: RatedSet, said: Sequence[Said], own: Mapping[str, SplitOfSeed], columns: Mapping[str, str]
+    rated: RatedSet, said: Sequence[Said], own: Mapping[str, Collection[str]], columns: Mapping[str, str]
 ) -> list[OverSplits]:
     """Each fit over its gates, of which each is held to the test side of the split that it learned from.
 
     Args:
         rated: the pictures.
         said: of them, by the gates and others.
-        own: the gates' splits, by their names; others are left out.
+        own: the contents of the gates' test sides, by the gates' names; others are left out.
         columns: what the gates' fits are called, by the gates' names.
     """
     found: dict[str, list[Agreement]] = defaultdict(list)
@@ -55,8 +55,9 @@ def over_own_splits(
     return [_over(column, agreements) for column, agreements in found.items()]
 
 
-def _on_side(rated: RatedSet, said: Said, split: SplitOfSeed) -> Agreement:
-    side = np.isin(np.array([one.content for one in rated.pictures]), split.test)
+def _on_side(rated: RatedSet, said: Said, tested: Collection[str]) -> Agreement:
+    contents = set(tested)
+    side = np.array([one.content in contents for one in rated.pictures])
     return agreement(rated.mos5()[side], said.scores[side])
 
 

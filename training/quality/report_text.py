@@ -13,7 +13,8 @@ from training.quality.told_apart import BlurTest
 DEFINITIONS = (
     "- True scores are brought to [1, 5], 5 the best, linearly; PLCC raw: Pearson's correlation, no curve fitted. "
     "Fitted: after the four-parameter logistic curve of the Video Quality Experts Group, as the papers' tables; RMSE "
-    "in scores, raw and after it; * where no curve could be fitted, and a line was.",
+    "in scores, raw (where a set's scores are z-scores: beside the mean of its votes) and after it; * where no curve "
+    "could be fitted, and a line was.",
     "- SROCC, KRCC: Spearman's and Kendall's (tau-b) correlations of ranks. Within content: SROCC among the pictures "
     "of one content, the mean over contents.",
     "- Distributions are clipped at 0 and made to sum to 1 first. KL: both directions summed, each share with 0.001 "

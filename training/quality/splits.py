@@ -105,28 +105,28 @@ def knows(rated: RatedSet, told: str, *, tested: bool) -> bool:
     """
     whole, _, own = rated.digest.partition(SPLIT)
     mentions = told.split(whole)[1:] if whole else []
-    if not mentions and not rated.proxy:
-        return rated.name.partition(" (")[0] in told
+    named = 0 if rated.proxy else told.count(rated.name.partition(" (")[0])
+    if named > len(mentions):
+        return True
     same = (after.startswith(SPLIT + own) if own else not after.startswith(SPLIT) for after in mentions)
     return any(not (tested and one) for one in same)
 
 
-def learned_split(rated: RatedSet, told: str) -> SplitOfSeed | None:
-    """The division of a set that a gate was trained with.
+def as_learned(rated: RatedSet, told: str) -> RatedSet | None:
+    """A set with the sides of the division that a gate was trained with.
 
     Args:
         rated: the whole set, as its folder has it.
-        told: what the gate tells of its data; where it began with another's weights, that one's sets come last.
+        told: what the gate tells of its data.
 
     Returns:
-        None where it tells of no division of the set.
+        None where it tells of no division of the set; it may tell of more than one (``knows``): this is the first.
     """
     _, mentioned, after = told.partition(rated.digest + SPLIT) if rated.digest else ("", "", "")
     if not mentioned:
         return None
-    division, _, rest = after.partition(" ")
-    seed = int(rest.partition(")")[0])
-    return paper_split(rated, seed) if division == "paper" else splits(rated, seeds=seed + 1)[seed]
+    division, seed = after.partition(")")[0].split()
+    return with_sides(rated, int(seed), "paper" if division == "paper" else "content")
 
 
 def write_splits(path: Path, rated: RatedSet, drawn: Sequence[SplitOfSeed]) -> None:
