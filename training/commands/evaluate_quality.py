@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigError
 from training.commands.arguments import Commands, natural
-from training.commands.quality_sets import (
-    AskedSplits,
-    add_output,
-    add_sets,
-    asked_splits,
-    divided,
-    read_sets,
-    told_over_splits,
-)
+from training.commands.quality_sets import add_output, add_sets, divided, read_sets
+from training.commands.quality_splits import AskedSplits, asked_splits, told_over_splits
 
 if TYPE_CHECKING:
     from training.quality.evaluation import Plain

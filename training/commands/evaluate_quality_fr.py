@@ -4,7 +4,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from training.commands.arguments import Commands
-from training.commands.quality_sets import AskedSplits, add_output, add_sets, asked_splits, read_sets, told_over_splits
+from training.commands.quality_sets import add_output, add_sets, read_sets
+from training.commands.quality_splits import AskedSplits, asked_splits, told_over_splits
 
 if TYPE_CHECKING:
     from training.quality.fr_gate import FullReferenceGate
