@@ -206,7 +206,7 @@ def test_targets_are_votes_or_what_stands_for_them() -> None:
     assert found.distribution == pytest.approx(tuple(cut_gaussian(np.array([2.0]), np.array([0.4]))[0]), abs=1e-4)
     for mos in (1.1, 2.0, 4.9):
         (found,) = targets(RatedSet("alone", (Rated("c", Path("c"), None, "c", mos),), (1, 5)))
-        assert np.dot(found.distribution, range(1, 6)) == pytest.approx(mos, abs=1e-3)
+        assert np.dot(found.distribution, range(1, 6)) == pytest.approx(mos, abs=1e-6)
 
 
 # --- The command

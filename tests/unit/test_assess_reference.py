@@ -212,6 +212,19 @@ def test_references_below_the_pictures_are_told_of(
     assert f"left out: 4 in {photos / 'references'}, the references" in captured.err
 
 
+def test_a_reference_among_the_pictures_is_told_of(
+    engines: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is given as both is the reference alone: beside itself every picture is perfect."""
+    reference, *others = sorted(path for path in (photos / "references").iterdir() if path.is_file())
+    arguments = ["--engine", engines / "fr.onnx", "--reference", reference, reference, *others, "--json"]
+
+    assess.main([str(each) for each in arguments])
+    captured = capsys.readouterr()
+    assert [Path(one["source"]["file"]) for one in documents(captured.out)] == others
+    assert f"left out: {reference}, the reference\n" in captured.err
+
+
 def test_the_table_and_the_sheet(engines: Path, photos: Path, tmp_path: Path) -> None:
     """A column for each score and each share that is asked for; a sheet with every picture; as a process."""
     engine = [part for name in ("fr", "quality") for part in ("--engine", engines / f"{name}.onnx")]

@@ -1,7 +1,7 @@
 """``--over-seeds`` and ``--own-splits`` of the evaluations of quality: medians over splits of a set."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,8 @@ class AskedSplits:
 
     drawn: "list[SplitOfSeed]"
     """Every method over the same ones."""
-    own: dict[str, set[str]]
-    """By the gates' names: the contents that each did not learn from."""
-    columns: Mapping[str, str]
-    """What the gates' fits are called, by the gates' names."""
+    own: dict[str, dict[str, set[str]]]
+    """By fit and gate: the contents that the gate did not learn from."""
 
 
 def asked_splits(
@@ -47,11 +45,13 @@ def asked_splits(
     from training.quality.fits import columns_of
     from training.quality.splits import splits
 
-    return AskedSplits(
-        splits(judged, seeds=options.over_seeds) if options.over_seeds else [],
-        {gate.name: _own_test(options, whole, judged, gate) for gate in gates} if options.own_splits else {},
-        columns_of({gate.name: gate.fit for gate in gates}),
-    )
+    drawn = splits(judged, seeds=options.over_seeds) if options.over_seeds else []
+    own: dict[str, dict[str, set[str]]] = {}
+    if options.own_splits:
+        columns = columns_of({gate.name: gate.fit for gate in gates})
+        for gate in gates:
+            own.setdefault(columns[gate.name], {})[gate.name] = _own_test(options, whole, judged, gate)
+    return AskedSplits(drawn, own)
 
 
 def _own_test(
@@ -86,7 +86,7 @@ def told_over_splits(
     from training.quality.splits import write_splits
 
     if asked.own:
-        return tuple(over_own_splits(rated, said, asked.own, asked.columns))
+        return tuple(over_own_splits(rated, said, asked.own))
     if not asked.drawn:
         return ()
     write_splits(options.output / file_name(rated.name, ".json", "splits-"), rated, asked.drawn)

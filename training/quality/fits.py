@@ -28,10 +28,10 @@ class Fit:
 
 
 def fit_of(variant: str, provenance: Provenance) -> Fit:
-    """The fit of a network of this variant, by what its maker tells."""
+    """The fit of a network of this variant, or, where it has none, of this name, by what its maker tells."""
     words = iter(_words(_CALIBRATED.sub(r"\1", provenance.command)))
     kept = [word for word in words if word not in _OF_A_RUN or not next(words, "")]
-    return Fit(variant, shlex.join([*kept, _SPLIT.sub("", provenance.data.partition(_CODE)[0])]))
+    return Fit(without_seed(variant), shlex.join([*kept, _SPLIT.sub("", provenance.data.partition(_CODE)[0])]))
 
 
 def columns_of(fits: Mapping[str, Fit]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from runtime.errors import ConfigError, EngineError, FrameError
 from runtime.full_reference import Comparer, PixelPair
 from runtime.manifest import Head, QualityFrHead
 from training.cover.gate import digest_of
-from training.quality.fits import Fit, fit_of, without_seed
+from training.quality.fits import Fit, fit_of
 from training.utility.gate import bare_name, is_engine
 
 MAX_BATCH = 24
@@ -76,7 +76,7 @@ def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> Ful
     return FullReferenceGate(
         name=name,
         digest=digest_of(path.read_bytes(), manifest.model_dump_json().encode()),
-        fit=fit_of(without_seed(manifest.name), manifest.provenance),
+        fit=fit_of(manifest.name, manifest.provenance),
         data=manifest.provenance.data,
         tile_px=max(manifest.inputs[0].height, manifest.inputs[0].width),
         compare=compare,
@@ -117,7 +117,7 @@ def _checkpoint_gate(stem: Path, name: str, threads: int, device: str) -> FullRe
 def _variant(name: str, arguments: dict[str, str]) -> str:
     """The variant, and the pyramid where it is not the usual one; the name where the architecture has no variants."""
     if "variant" not in arguments:
-        return without_seed(name)
+        return name
     pyramid = arguments.get("pyramid", "psp")
     return arguments["variant"] + ("" if pyramid == "psp" else f" ({pyramid})")
 

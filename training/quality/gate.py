@@ -16,7 +16,7 @@ from runtime.heads import OPINIONS, Quality, read_head
 from runtime.manifest import Head, Input, QualityHead
 from runtime.preprocess import Preprocessor
 from training.cover.gate import digest_of
-from training.quality.fits import Fit, fit_of, without_seed
+from training.quality.fits import Fit, fit_of
 from training.utility.gate import bare_name, is_engine
 
 BATCH = 16
@@ -75,7 +75,7 @@ def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> Qua
         digest=digest_of(path.read_bytes(), manifest.model_dump_json().encode()),
         view=_view(manifest.inputs),
         data=manifest.provenance.data,
-        fit=fit_of(without_seed(manifest.name), manifest.provenance),
+        fit=fit_of(manifest.name, manifest.provenance),
         judge=_Shown(name, manifest.inputs, _quality_head(name, manifest.heads), engine.infer),
     )
 
@@ -101,7 +101,7 @@ def _checkpoint_gate(stem: Path, name: str, threads: int, device: str) -> Qualit
         digest=digest_of(checkpoint_file(stem.with_name(bare_name(stem)), DESCRIPTION).read_bytes()),
         view="the whole picture at its own size" if whole else _view(what.inputs),
         data=what.provenance.data,
-        fit=fit_of(without_seed(what.name), what.provenance),
+        fit=fit_of(what.name, what.provenance),
         judge=(_Whole if whole else _Shown)(name, what.inputs, head, infer),
     )
 

@@ -9,6 +9,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
+from runtime.heads import OPINIONS
 from runtime.manifest import Head, Input, Patches, QualityHead, Resize
 from runtime.preprocess import Preprocessor
 from training.cover.training import as_tensor
@@ -124,7 +125,7 @@ class LightTask:
             shares = network(*inputs)[OUTPUT][0].float().cpu().numpy()
             truth.append(mos)
             opinions.append(opinion)
-            predicted.append(float(shares @ np.arange(1, 6)))
+            predicted.append(float(shares @ OPINIONS))
         if not truth:  # published sets without sides of their own
             return {"srocc": float("nan"), "rmse": float("nan")}
         error = np.array(predicted) - opinions

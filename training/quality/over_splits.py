@@ -1,6 +1,5 @@
 """Agreement over splits by content, as the field reports it: the median over seeds of the test sides' correlations."""
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,21 +37,20 @@ def over_splits(rated: RatedSet, said: Sequence[Said], drawn: Sequence[SplitOfSe
 
 
 def over_own_splits(
-    rated: RatedSet, said: Sequence[Said], own: Mapping[str, Collection[str]], columns: Mapping[str, str]
+    rated: RatedSet, said: Sequence[Said], own: Mapping[str, Mapping[str, Collection[str]]]
 ) -> list[OverSplits]:
     """Each fit over its gates, of which each is held to the test side of the split that it learned from.
 
     Args:
         rated: the pictures.
         said: of them, by the gates and others.
-        own: the contents of the gates' test sides, by the gates' names; others are left out.
-        columns: what the gates' fits are called, by the gates' names.
+        own: the contents of the gates' test sides, by what the fit is called, and the gate; others are left out.
     """
-    found: dict[str, list[Agreement]] = defaultdict(list)
-    for one in said:
-        if one.method in own:
-            found[columns[one.method]].append(_on_side(rated, one, own[one.method]))
-    return [_over(column, agreements) for column, agreements in found.items()]
+    by_name = {one.method: one for one in said}
+    return [
+        _over(fit, [_on_side(rated, by_name[gate], tested) for gate, tested in tests.items()])
+        for fit, tests in own.items()
+    ]
 
 
 def _on_side(rated: RatedSet, said: Said, tested: Collection[str]) -> Agreement:

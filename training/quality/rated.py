@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.heads import OPINIONS
+
 WORST, BEST = 1.0, 5.0
 """The scale that networks learn: absolute category rating, ITU-T P.910."""
 
@@ -75,10 +77,9 @@ class RatedSet:
         """
         if self.scale == (WORST, BEST):
             return self.mos5()
-        votes = np.arange(WORST, BEST + 1)
         return np.array(
             [
-                score if one.distribution is None else float(np.dot(one.distribution, votes))
+                score if one.distribution is None else float(np.dot(one.distribution, OPINIONS))
                 for one, score in zip(self.pictures, self.mos5(), strict=True)
             ],
             np.float64,

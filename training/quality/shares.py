@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from runtime.heads import OPINIONS
 from training.data.order import Order
 from training.metrics.opinion import srocc
 from training.quality.deeprn_recipes import DeepRNRecipe
@@ -80,9 +81,9 @@ class SharesTask:
             features = self._tensor(np.array(self._held[part]))  # the file is mapped read-only
             loss = self._loss(network(features), self._validation.shares[part], self._validation.mos[part])
             lost += float(loss) * len(features)
-            scores.append(network.shares(features).cpu().numpy() @ np.arange(1.0, 6.0))
+            scores.append(network.shares(features).cpu().numpy() @ OPINIONS)
         found, mos = np.concatenate(scores), self._validation.mos.astype(np.float64)
-        opinions = mos if self._recipe.head == "mos" else self._validation.shares @ np.arange(1.0, 6.0)
+        opinions = mos if self._recipe.head == "mos" else self._validation.shares @ OPINIONS
         rmse = float(np.sqrt(np.mean((found - opinions) ** 2)))
         return {"error": lost / len(self._validation), "rmse": rmse, "srocc": srocc(mos, found)}
 
