@@ -28,21 +28,9 @@ from training.models.efficientnet_lite import efficientnet_lite0, load_imagenet 
 from training.models.quality_light import OUTPUT, STAGES, load_imagenet_trunks, quality_light  # noqa: E402
 from training.quality import calibrating  # noqa: E402
 from training.quality.calibrating import calibrate  # noqa: E402
-from training.quality.ladders import LEAST_LEVEL, MOST_LEVEL  # noqa: E402
-from training.quality.light_recipes import RECIPES  # noqa: E402
-from training.quality.light_training import GRID, LightTask, Validation, light_inputs  # noqa: E402
-from training.quality.ordered import OrderedPairs, not_tested  # noqa: E402
-from training.quality.proxy_set import (  # noqa: E402
-    HEADER,
-    RATINGS,
-    ProxyHeader,
-    ProxyRow,
-    ratings_bytes,
-    read_header,
-    read_proxy,
-)
+from training.quality.light_training import GRID, light_inputs  # noqa: E402
+from training.quality.proxy_set import HEADER, RATINGS, ProxyHeader, ProxyRow, ratings_bytes, read_proxy  # noqa: E402
 from training.quality.rated import Rated, RatedSet  # noqa: E402
-from training.quality.references import Photograph, find_photographs  # noqa: E402
 from training.quality.samples import Pairs, shown  # noqa: E402
 from training.quality.target import targets  # noqa: E402
 
@@ -332,73 +320,3 @@ def test_a_calibration_sees_its_side_of_a_division_alone(
     next(koniq.rglob("*.png")).unlink()
     assert main(words) == 2
     assert "KonIQ-10k (512x384): 1 of 20 pictures are not there" in capsys.readouterr().err
-
-
-# --- Photographs that nobody judged
-
-
-@pytest.fixture
-def photographs(tmp_path: Path) -> list[Photograph]:
-    """Three scenes."""
-    for seed in range(3):
-        cv2.imwrite(str(tmp_path / f"{seed}.png"), pictures.scene(220, 160, seed))
-    return find_photographs([tmp_path], None, 0)
-
-
-def test_pairs_that_nobody_judged_differ_in_strength_alone(photographs: list[Photograph]) -> None:
-    """No votes and no scores; levels of the training's range, some of them 0; settled by the step's number."""
-    first, again = (OrderedPairs(photographs, light_inputs(), 0.6, 3) for _ in range(2))
-    again.batch(1, 3)
-    batch, same = first.batch(7, 24), again.batch(7, 24)
-    assert np.isnan(batch.mos).all()
-    assert np.isnan(batch.distribution).all()
-    levels = batch.level.reshape(-1, 2)
-    assert 2 < (levels[:, 0] == 0).sum() < 16
-    assert (levels[:, 1] >= LEAST_LEVEL).all()
-    assert (levels <= MOST_LEVEL).all()
-    assert len(set(batch.pair.tolist())) < 30  # nearly all make a pair
-    for one, two in zip(batch.inputs, same.inputs, strict=True):
-        np.testing.assert_array_equal(one, two)
-        assert len(one) == 48
-
-
-def test_pairs_that_nobody_judged_teach_order_alone(folder: Path, photographs: list[Photograph]) -> None:
-    """Half of a batch is of them, numbered apart; votes are asked of the judged half alone."""
-    rated = read_proxy(folder)
-    recipe = RECIPES["light"].model_copy(update={"batch_size": 8})
-    task = LightTask([(rated, targets(rated))], Validation([]), recipe, photographs=photographs)
-    alone = LightTask([(rated, targets(rated))], Validation([]), recipe.model_copy(update={"batch_size": 4}))
-    batch = task.batch(0)
-    assert np.isnan(batch.mos).tolist() == [False] * 4 + [True] * 4
-    assert not set(batch.pair[:4].tolist()) & set(batch.pair[4:].tolist())
-    torch.manual_seed(0)
-    network = quality_light()
-    both, half = task.losses(network, batch), alone.losses(network, alone.batch(0))
-    assert both["votes_loss"].item() == pytest.approx(half["votes_loss"].item(), abs=1e-5)
-    assert both["cumulative_loss"].item() == pytest.approx(half["cumulative_loss"].item(), abs=1e-5)
-    assert both["rank_loss"].item() > 0  # a network that knows nothing
-    both["loss"].backward()
-    assert all(one.grad is None or bool(one.grad.isfinite().all()) for one in network.parameters())
-
-
-def test_photographs_of_a_test_side_are_left_out(folder: Path, photographs: list[Photograph]) -> None:
-    """Those that a proxy among the sets is tested on; where none is left, that is said."""
-    header = read_header(folder).model_copy(
-        update={"photographs": {one.name: one.sha256 for one in photographs[:2]}, "test_share": 1.0}
-    )
-    assert not_tested(photographs, [header]) == photographs[2:]
-    assert not_tested(photographs, [header.model_copy(update={"test_share": 0.0})]) == photographs
-    with pytest.raises(ConfigError, match="--photographs: all are on the test side"):
-        not_tested(photographs[:2], [header])
-
-
-def test_a_run_tells_of_photographs_that_nobody_judged(folder: Path, photographs: list[Photograph]) -> None:
-    """How many, of which folder; a run without them is another run."""
-    place = photographs[0].path.parent
-    words = ["train", "quality", "--data", str(folder), "--threads", "1", "--validate", "6", "--steps", "1"]
-    words += ["--set", "batch_size=4", "--output", str(place / "run")]
-    assert main([*words, "--photographs", str(place)]) == 0
-    told = load_checkpoint(place / "run" / "quality").description.provenance
-    assert f"and order of 3 photographs of {place.name} (nobody judged them) sha256:" in told.data
-    assert f"--photographs {place.name}" in told.command
-    assert main([*words, "--resume"]) == 2

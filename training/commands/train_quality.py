@@ -1,7 +1,6 @@
 """``train quality``: what would people say of this picture? The network that is served."""
 
 import argparse
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from training.quality.light_recipes import RECIPES, LightRecipe
 
 if TYPE_CHECKING:
     from training.quality.rated import RatedSet
-    from training.quality.references import Photograph
     from training.trainer import Plan
 
 
@@ -33,15 +31,6 @@ def add(tasks: Commands) -> None:
         default=IMAGENET,
         metavar="WEIGHTS",
         help="imagenet (of the trunks), none (random), or the STEM of a checkpoint to go on from (%(default)s)",
-    )
-    parser.add_argument(
-        "--photographs",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="FOLDER",
-        help="sharp ones that nobody judged: half of the pairs are made of them, and teach which is the stronger",
     )
     fitting.add_recipe(parser, RECIPES, "light")
     add_reading(parser)
@@ -67,7 +56,6 @@ def run(options: argparse.Namespace) -> None:
     fitting.require_distinct([one.name for one in sets])
     for one in sets:
         require_pictures(one)
-    photographs = _photographs(options, sets)
     torch.manual_seed(options.seed)
     network = quality_light(dropout=recipe.dropout)
     if options.weights == IMAGENET:
@@ -77,62 +65,23 @@ def run(options: argparse.Namespace) -> None:
     teachers = [learned(one) for one in sets]
     validation = Validation([held_out(one, options.validate // len(sets), options.seed) for one in sets])
     task = LightTask(
-        [(one, targets(one)) for one in teachers],
-        validation,
-        recipe,
-        photographs=photographs,
-        seed=options.seed,
-        device=options.device,
+        [(one, targets(one)) for one in teachers], validation, recipe, seed=options.seed, device=options.device
     )
     plan = fitting.plan_of(options, recipe.epochs, task.epoch_steps)
-    with fitting.recorded(options, _asked(options, recipe, sets, photographs, plan)) as record:
+    with fitting.recorded(options, _asked(options, recipe, sets, plan)) as record:
         trainer = Trainer(network, task, recipe, plan, options.output)
         print(f"{len(task)} pairs teach; {plan.steps} steps of {recipe.batch_size}, an epoch is {task.epoch_steps}")
         _, measures = fitting.fit(trainer, plan.steps, options.output)
-        _save(options, recipe, network, told_of(sets) + _ordered(photographs), record.commits, measures)
+        _save(options, recipe, network, sets, record.commits, measures)
         fitting.finish(options, record, measures)
 
 
-def _photographs(options: argparse.Namespace, sets: "list[RatedSet]") -> "list[Photograph]":
-    """Those of ``--photographs`` that no proxy among the sets tests on."""
-    from training.quality.ordered import not_tested
-    from training.quality.proxy_set import read_header
-    from training.quality.references import find_photographs
-
-    if not options.photographs:
-        return []
-    proxies = [read_header(folder) for folder, one in zip(options.data, sets, strict=True) if one.proxy]
-    return not_tested(find_photographs(options.photographs, None, options.seed), proxies)
-
-
-def _ordered(photographs: "list[Photograph]") -> str:
-    """What a checkpoint says of photographs that nobody judged."""
-    if not photographs:
-        return ""
-    folders = sorted({one.name.split("/")[0] for one in photographs})
-    told = f"{len(photographs)} photographs of {', '.join(folders)} (nobody judged them) {_digest(photographs)}"
-    return f", and order of {told}"
-
-
-def _digest(photographs: "list[Photograph]") -> str | None:
-    if not photographs:
-        return None
-    return f"sha256:{hashlib.sha256(''.join(one.sha256 for one in photographs).encode()).hexdigest()}"
-
-
-def _asked(
-    options: argparse.Namespace,
-    recipe: LightRecipe,
-    sets: "list[RatedSet]",
-    photographs: "list[Photograph]",
-    plan: "Plan",
-) -> dict[str, Any]:
+def _asked(options: argparse.Namespace, recipe: LightRecipe, sets: "list[RatedSet]", plan: "Plan") -> dict[str, Any]:
     return {
         "task": "quality",
         "weights": Path(options.weights).name,
         "weights_sha256": weights_sha256(options.weights),
         "set": {one.name: one.digest for one in sets},
-        "photographs": _digest(photographs),
         "recipe": recipe.model_dump(),
         **fitting.run_fields(options, plan),
     }
@@ -142,7 +91,7 @@ def _save(
     options: argparse.Namespace,
     recipe: LightRecipe,
     network: Any,
-    learned: str,
+    sets: "list[RatedSet]",
     commits: tuple[str, ...],
     measures: dict[str, float],
 ) -> None:
@@ -157,7 +106,7 @@ def _save(
         inputs=light_inputs(),
         heads=light_heads(),
         provenance=provenance(
-            options, learned, commits, of_held_out(measures), licence="Apache-2.0", words=_words(options)
+            options, told_of(sets), commits, of_held_out(measures), licence="Apache-2.0", words=_words(options)
         ),
     )
     save_checkpoint(options.output / options.name, Checkpoint(description, network.cpu().eval()))
@@ -166,5 +115,4 @@ def _save(
 def _words(options: argparse.Namespace) -> list[str]:
     """The command's own words; files go by their names alone."""
     words = ["quality", "--data", *(folder.name for folder in options.data), *reading_words(options)]
-    words += ["--photographs", *(folder.name for folder in options.photographs)] if options.photographs else []
     return [*words, *(["--weights", Path(options.weights).name] if options.weights != IMAGENET else [])]

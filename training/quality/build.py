@@ -20,7 +20,7 @@ from training.files import write_whole
 from training.lock import only_writer
 from training.quality.calibration import LEVELS, Calibration
 from training.quality.fidelity import Fidelity, fidelity
-from training.quality.ladders import LADDERS, LEAST_LEVEL, MOST_LEVEL, strength_at
+from training.quality.ladders import LADDERS, strength_at
 from training.quality.opinions import Opinions
 from training.quality.proxy_scoring import Measured, measured_of, write_scores
 from training.quality.proxy_set import RATINGS, ProxyHeader, read_header, read_proxy, read_rows
@@ -29,6 +29,8 @@ from training.quality.references import Photograph, cuts, find_photographs
 
 JOURNAL = "journal"
 """Folder of what is measured already: a build that was interrupted goes on from there."""
+LEAST_LEVEL, MOST_LEVEL = 0.4, 6.4
+"""What is trained on: beyond the ladder, for TID2013 distorts pictures without much detail harder than others."""
 
 
 class Watcher(Protocol):

@@ -11,8 +11,6 @@ CAMERA: dict[str, Ladder] = {
     "avif": (60, 45, 30, 18, 8),
 }
 LADDERS: dict[str, Ladder] = tid.LADDERS | CAMERA
-LEAST_LEVEL, MOST_LEVEL = 0.4, 6.4
-"""What is trained on: beyond the ladder, for TID2013 distorts pictures without much detail harder than others."""
 
 
 def strength_at(kind: str, level: float) -> float:

@@ -19,8 +19,6 @@ class LightRecipe(Recipe):
     """What the squared earth mover's distance counts (NIMA, Eq. 1): a vote of 1 for 5 is a greater error than for 2."""
     rank: Annotated[float, Field(ge=0)] = 0.5
     """What the order within pairs counts."""
-    ordered: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Share of a batch's pairs that are made of photographs nobody judged, where there are some: order alone."""
     huber_delta: Annotated[float, Field(gt=0)] = 1 / 9
 
 

@@ -18,10 +18,8 @@ from training.models.quality_head import VOTES
 from training.models.quality_light import HEIGHT_PX, OUTPUT, PATCH_PX, WIDTH_PX
 from training.quality.light_recipes import LightRecipe
 from training.quality.losses import huber, ranking_loss, squared_emd
-from training.quality.ordered import OrderedPairs
 from training.quality.rated import RatedSet
-from training.quality.references import Photograph
-from training.quality.samples import Batch, Pairs, joined, shown
+from training.quality.samples import Batch, Pairs, shown
 from training.quality.target import Target
 
 GRID = Patches(rows=3, columns=3)
@@ -67,7 +65,6 @@ class LightTask:
         sets: what is learned, with targets.
         validation: for the curves alone.
         recipe: how it is learned.
-        photographs: that nobody judged, to learn order of besides.
         seed: settles all that is drawn.
         device: PyTorch's name of it.
 
@@ -81,16 +78,10 @@ class LightTask:
         validation: Validation,
         recipe: LightRecipe,
         *,
-        photographs: Sequence[Photograph] = (),
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        shape = light_inputs(TRAINING_GRID), recipe.least_window, seed
-        self._pairs = Pairs(sets, *shape)
-        self._ordered = OrderedPairs(photographs, *shape) if photographs else None
-        pairs = max(1, recipe.batch_size // 2)
-        self._judged = pairs if self._ordered is None else max(1, round(pairs * (1 - recipe.ordered)))
-        self._unjudged = pairs - self._judged
+        self._pairs = Pairs(sets, light_inputs(TRAINING_GRID), recipe.least_window, seed)
         self._validation, self._recipe, self._device = validation, recipe, device
 
     def __len__(self) -> int:
@@ -99,14 +90,11 @@ class LightTask:
 
     @property
     def epoch_steps(self) -> int:
-        """Batches with as many judged pairs as there are."""
-        return -(-len(self._pairs) // self._judged)
+        """Batches with as many pairs as there are."""
+        return -(-2 * len(self._pairs) // self._recipe.batch_size)
 
     def batch(self, step: int) -> Batch:
-        judged = self._pairs.batch(step, self._judged)
-        if self._ordered is None or not self._unjudged:
-            return judged
-        return joined(judged, self._ordered.batch(step, self._unjudged))
+        return self._pairs.batch(step, max(1, self._recipe.batch_size // 2))
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         features = network.features(*(as_tensor(pixels, self._device) for pixels in batch.inputs))
@@ -116,10 +104,9 @@ class LightTask:
         wanted, mos, pair, level = (
             torch.from_numpy(own).to(self._device) for own in (batch.distribution, batch.mos, batch.pair, batch.level)
         )
-        judged = mos.isfinite()
         parts = {
-            "votes_loss": huber(found[judged], wanted[judged], self._recipe.huber_delta),
-            "cumulative_loss": squared_emd(found[judged], wanted[judged]),
+            "votes_loss": huber(found, wanted, self._recipe.huber_delta),
+            "cumulative_loss": squared_emd(found, wanted),
             "rank_loss": ranking_loss(opinion, mos, pair, level),
         }
         recipe = self._recipe

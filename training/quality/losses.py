@@ -53,7 +53,7 @@ def ranking_loss(mos: Tensor, truth: Tensor, group: Tensor, level: Tensor | None
 
     Args:
         mos: (batch,) predicted.
-        truth: (batch,); NaN where nobody judged.
+        truth: (batch,).
         group: (batch,) integers; those with equal numbers are compared.
         level: (batch,) of distortion, NaN where nobody knows it; None: of no picture.
         margin: in scores.
@@ -61,7 +61,7 @@ def ranking_loss(mos: Tensor, truth: Tensor, group: Tensor, level: Tensor | None
     Returns:
         0, which teaches nothing, where there is no pair.
     """
-    lead = (truth[:, None] - truth[None, :]).nan_to_num(0.0)
+    lead = truth[:, None] - truth[None, :]
     if level is not None:
         milder = (level[None, :] - level[:, None]).nan_to_num(0.0)
         least = LEVEL_WORTH * milder

@@ -1,6 +1,5 @@
 """What a no-reference network learns from: pairs of pictures of one content, under one window."""
 
-import dataclasses
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -27,23 +26,13 @@ class Batch:
     inputs: tuple[Pixels, ...]
     """Per input of the network: (n, ..., 3) uint8 RGB."""
     distribution: NDArray[np.float32]
-    """(n, 5): shares of the votes; NaN where nobody judged."""
+    """(n, 5): shares of the votes."""
     mos: NDArray[np.float32]
-    """(n,) in [1, 5], or NaN."""
+    """(n,) in [1, 5]."""
     pair: NDArray[np.int64]
     """(n,): pictures of one number are of one content, kind and window, and differ."""
     level: NDArray[np.float32]
     """(n,): within a pair the stronger distortion has the higher one; NaN where people's scores settle the order."""
-
-
-def joined(one: Batch, other: Batch) -> Batch:
-    """Both together; the pairs of the second are numbered after those of the first."""
-    moved = dataclasses.replace(other, pair=other.pair + one.pair.max() + 1)
-    both = ((getattr(one, field.name), getattr(moved, field.name)) for field in dataclasses.fields(Batch))
-    [(seen, also), *rest] = both
-    return Batch(
-        tuple(np.concatenate(own) for own in zip(seen, also, strict=True)), *(np.concatenate(own) for own in rest)
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +77,10 @@ class Pairs:
         places, mirrored = self._order.batch(step, pairs)
         drawn: list[tuple[_Judged, tuple[Pixels, ...], int]] = []
         for number, (place, mirror) in enumerate(zip(places, mirrored, strict=True)):
-            rng = drawing(self._seed, "quality", step, number)
+            rng = _generator(self._seed, step, number)
             first, second = self._pair(self._groups[place], bool(mirror), rng)
             # Some strengths are rounded to one, and some kinds do nothing to a grey picture: no one can tell those two.
-            other = number if differ(first[1], second[1]) else pairs + number
+            other = number if _differ(first[1], second[1]) else pairs + number
             drawn += [(*first, number), (*second, other)]
         return Batch(
             tuple(np.stack(each) for each in zip(*(seen for _, seen, _ in drawn), strict=True)),
@@ -112,25 +101,15 @@ class Pairs:
         ]
 
     def _seen(self, path: Path, mirror: bool, window: NDArray[np.float64]) -> tuple[Pixels, ...]:
-        return shown(part_of(read_picture(path), mirror, window, self._least), self._preprocessors)
-
-
-def part_of(pixels: Pixels, mirror: bool, window: NDArray[np.float64], least: float) -> Pixels:
-    """A picture through a window, and turned about.
-
-    Args:
-        pixels: (height, width, 3).
-        mirror: left for right.
-        window: (4,) in [0, 1): how tall and wide it is between ``least`` and all, and where it lies.
-        least: part of height and of width that is shown at least.
-    """
-    height, width = pixels.shape[:2]
-    tall, wide = (
-        round(side * (least + (1 - least) * share)) for side, share in zip((height, width), window[:2], strict=True)
-    )
-    top, left = int(window[2] * (height - tall + 1)), int(window[3] * (width - wide + 1))
-    part = pixels[top : top + tall, left : left + wide]
-    return np.ascontiguousarray(part[:, ::-1] if mirror else part)
+        pixels = read_picture(path)
+        height, width = pixels.shape[:2]
+        tall, wide = (
+            round(side * (self._least + (1 - self._least) * share))
+            for side, share in zip((height, width), window[:2], strict=True)
+        )
+        top, left = int(window[2] * (height - tall + 1)), int(window[3] * (width - wide + 1))
+        part = pixels[top : top + tall, left : left + wide]
+        return shown(np.ascontiguousarray(part[:, ::-1] if mirror else part), self._preprocessors)
 
 
 def shown(pixels: Pixels, preprocessors: Sequence[Preprocessor]) -> tuple[Pixels, ...]:
@@ -174,12 +153,10 @@ def _judged(rated: RatedSet, targets: Sequence[Target]) -> list[list[_Judged]]:
     return [[judged[place] for place in group] for group in ladders(rated.pictures)]
 
 
-def differ(first: Sequence[Pixels], second: Sequence[Pixels]) -> bool:
-    """Whether a network could tell two pictures: some strengths come to the same pixels."""
+def _differ(first: Sequence[Pixels], second: Sequence[Pixels]) -> bool:
     return not all(np.array_equal(one, two) for one, two in zip(first, second, strict=True))
 
 
-def drawing(seed: int, what: str, step: int, number: int) -> np.random.Generator:
-    """Of one pair of a step: nothing else is drawn of it."""
-    digest = hashlib.sha256(f"{seed}:{what}:{step}:{number}".encode()).digest()
+def _generator(seed: int, step: int, number: int) -> np.random.Generator:
+    digest = hashlib.sha256(f"{seed}:quality:{step}:{number}".encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))
