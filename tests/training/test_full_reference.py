@@ -330,4 +330,4 @@ def test_a_run_may_go_on_from_another_of_the_same_layers(
     assert "--weights quality-fr" in description.provenance.command
     capsys.readouterr()
     assert main([*words, *further[:-2], str(tmp_path / "other"), "--weights", str(tmp_path / "concat/quality-fr")]) == 2
-    assert "a checkpoint of other layers than the network's" in capsys.readouterr().err
+    assert "weights of other layers than the network's" in capsys.readouterr().err

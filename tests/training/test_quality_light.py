@@ -8,7 +8,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 REASON = "needs the train extra (pip install 'framegate[train]')"
 torch = pytest.importorskip("torch", reason=REASON)
@@ -34,6 +36,7 @@ from training.quality.rated import Rated, RatedSet  # noqa: E402
 from training.quality.samples import Pairs, shown  # noqa: E402
 from training.quality.target import targets  # noqa: E402
 
+SHIPPED = Path(__file__).parents[2] / "models"
 HEIGHT, WIDTH = 160, 200
 CONTENTS, SIGMAS = 6, (0.0, 1.5, 4.0)
 
@@ -242,6 +245,33 @@ def test_a_run_may_go_on_from_another(folder: Path, tmp_path: Path, capsys: pyte
     capsys.readouterr()
     assert main([*words, "--weights", str(tmp_path / "none"), "--output", str(tmp_path / "third")]) == 2
     assert "none.json: No such file" in capsys.readouterr().err
+
+
+def test_a_run_may_go_on_from_an_engine(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a rate of nothing the weights are those of the shipped engine's graph, and its data are told of.
+
+    One of other layers is refused, and so is a file that is none.
+    """
+    words = ["train", "quality", "--data", str(folder), "--threads", "1", "--validate", "6", "--steps", "1"]
+    words += ["--set", "batch_size=4", "learning_rate=1e-12", "weight_decay=0", "precision=float32", "ema_decay=0"]
+    assert main([*words, "--weights", str(SHIPPED / "quality.onnx"), "--output", str(tmp_path / "run")]) == 0
+    checkpoint = load_checkpoint(tmp_path / "run" / "quality")
+    graph = {one.name: numpy_helper.to_array(one) for one in onnx.load(SHIPPED / "quality.onnx").graph.initializer}
+    for name, weights in checkpoint.network.state_dict().items():
+        np.testing.assert_allclose(weights.numpy(), graph[name], atol=1e-6, err_msg=name)
+    told = checkpoint.description.provenance
+    assert "begun with quality.onnx (sha256:" in told.data
+    assert "which learned from: quality (proxy) sha256:" in told.data
+    assert "--weights quality.onnx" in told.command
+    capsys.readouterr()
+    (tmp_path / "none.onnx").write_bytes(b"no graph")
+    for file, fault in (
+        (SHIPPED / "cover.onnx", "weights of other layers than the network's: Missing key"),
+        (tmp_path / "none.onnx", "none.onnx"),
+        (tmp_path / "missing.onnx", "missing.onnx: no such file"),
+    ):
+        assert main([*words, "--weights", str(file), "--output", str(tmp_path / "second")]) == 2
+        assert fault in capsys.readouterr().err
 
 
 def test_a_batch_of_pairs_is_even(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

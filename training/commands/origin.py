@@ -11,8 +11,6 @@ from runtime.errors import ConfigError
 from training.commands import fitting
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from runtime.manifest import Provenance
 
 IMAGENET, RANDOM = "imagenet", "none"
@@ -48,24 +46,8 @@ def checkpoint_stem(weights: str | Path) -> Path | None:
     return bare if checkpoint_file(bare, DESCRIPTION).is_file() else None
 
 
-def go_on_from(network: "nn.Module", stem: Path) -> None:
-    """Take a checkpoint's weights over.
-
-    Raises:
-        ConfigError: it cannot be read, or its layers are others.
-    """
-    from training.checkpoint import load_checkpoint
-
-    weights = load_checkpoint(stem).network.state_dict()
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        first = str(error).split("\n\t")[1]
-        raise ConfigError(f"--weights {stem}: a checkpoint of other layers than the network's: {first}") from error
-
-
 def begun_with(weights: str | Path | None) -> str:
-    """What a run's data say of where it began; of a checkpoint, also what that learned from.
+    """What a run's data say of where it began; of a checkpoint or an engine, also what that learned from.
 
     So that pictures that an earlier fit was shown are found to be known.
     """
@@ -73,11 +55,13 @@ def begun_with(weights: str | Path | None) -> str:
         return "; WARNING: begun with random weights, not ImageNet's"
     if weights is None or str(weights) == IMAGENET:
         return ""
-    from training.checkpoint import load_checkpoint
+    from training.begun import ENGINE, read_begun
 
     begun = f"; begun with {Path(weights).name} (sha256:{weights_sha256(weights)})"
     stem = checkpoint_stem(weights)
-    return f"{begun}, which learned from: {load_checkpoint(stem).description.provenance.data}" if stem else begun
+    if stem is None and Path(weights).suffix != ENGINE:
+        return begun
+    return f"{begun}, which learned from: {read_begun(stem or Path(weights), ()).data}"
 
 
 def provenance(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands
-from training.commands.origin import IMAGENET, RANDOM, go_on_from, of_held_out, provenance, weights_sha256
+from training.commands.origin import IMAGENET, RANDOM, of_held_out, provenance, weights_sha256
 from training.commands.quality_sets import add_reading, read_divided, reading_words, told_of
 from training.quality.light_recipes import RECIPES, LightRecipe
 
@@ -30,7 +30,8 @@ def add(tasks: Commands) -> None:
         "--weights",
         default=IMAGENET,
         metavar="WEIGHTS",
-        help="imagenet (of the trunks), none (random), or the STEM of a checkpoint to go on from (%(default)s)",
+        help="imagenet (of the trunks), none (random), or what to go on from: the STEM of a checkpoint, or an engine's "
+        "ONNX file in FP32 (%(default)s)",
     )
     fitting.add_recipe(parser, RECIPES, "light")
     add_reading(parser)
@@ -41,6 +42,7 @@ def add(tasks: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     import torch
 
+    from training.begun import take_over
     from training.models.quality_light import load_imagenet_trunks, quality_light
     from training.quality.held_out import held_out, learned
     from training.quality.light_training import LightTask, Validation
@@ -61,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     if options.weights == IMAGENET:
         load_imagenet_trunks(network)
     elif options.weights != RANDOM:
-        go_on_from(network, Path(options.weights))
+        take_over(network, Path(options.weights))
     teachers = [learned(one) for one in sets]
     validation = Validation([held_out(one, options.validate // len(sets), options.seed) for one in sets])
     task = LightTask(

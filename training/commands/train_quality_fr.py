@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
-from training.commands.origin import go_on_from, of_held_out, provenance, weights_sha256
+from training.commands.origin import of_held_out, provenance, weights_sha256
 from training.commands.quality_sets import add_reading, read_divided, reading_words, told_of
 from training.quality.fr_recipes import RECIPES, FullReferenceRecipe
 
@@ -48,6 +48,7 @@ def add(tasks: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     import torch
 
+    from training.begun import take_over
     from training.models.full_reference import TILE_PX, full_reference
     from training.quality.fr_samples import PairPatches
     from training.quality.fr_training import FullReferenceTask, Validation
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     network = full_reference(options.variant, options.pyramid)
     if options.weights is not None:
-        go_on_from(network, options.weights)
+        take_over(network, options.weights)
     sets = read_divided(options, options.data)
     fitting.require_distinct([one.name for one in sets])
     for one in sets:

@@ -122,7 +122,7 @@ KINDS: dict[str, Kind] = {
         Kind("darker", "of 255", (1, 200), "higher", _fixed(darker)),
         Kind("more_contrast", "times the contrast", (1.01, 10), "higher", _fixed(more_contrast)),
         Kind("less_contrast", "times less contrast", (1.01, 50), "higher", _fixed(less_contrast)),
-        Kind("less_saturation", "of the colour", (0.01, 2), "higher", _fixed(less_saturation)),
+        Kind("less_saturation", "of the colour", (0.01, 1), "higher", _fixed(less_saturation)),
         Kind("more_saturation", "of the colour, more", (0.01, 5), "higher", _fixed(more_saturation)),
         Kind("aberration", "px (shift of red and of blue)", (0.1, 20), "higher", _fixed(aberration)),
         Kind("sparse", "of the coefficients of 16x16", (0.004, 1), "lower", _fixed(sparse)),

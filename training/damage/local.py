@@ -4,8 +4,10 @@ import numpy as np
 
 from runtime.decode import Pixels
 
-PATCH, REACH = 15, 12
-"""Pixels: side of a displaced patch, and how far it is displaced along either axis at most."""
+PATCH = 15
+"""Pixels: side of a displaced patch."""
+LEAST_REACH, MOST_REACH, REACH_OF_DENSITY = 2, 16, 0.04
+"""Pixels: how far it is displaced along either axis at most; TID2013 has 4, 8, 12 and 16 px for 40 to 100 patches."""
 BLOCK = 32
 """Pixels: side of a coloured block."""
 MEGAPIXEL = 1_000_000
@@ -14,14 +16,16 @@ MEGAPIXEL = 1_000_000
 def pattern_noise(pixels: Pixels, density: float, rng: np.random.Generator) -> Pixels:
     """Patches of 15x15 px copied to a place nearby, ``density`` of them on a megapixel, at least one.
 
-    TID2013 calls it non-eccentricity pattern noise: nothing is there that the picture has not elsewhere.
+    The more there are, the further they go. TID2013 calls it non-eccentricity pattern noise: nothing is there that the
+    picture has not elsewhere.
     """
     height, width = pixels.shape[:2]
     side = min(PATCH, height, width)
+    reach = min(max(REACH_OF_DENSITY * density - 4, LEAST_REACH), MOST_REACH)
     changed = pixels.copy()
     for _ in range(_count(density, pixels)):
         top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
-        down, right = rng.integers(-REACH, REACH, size=2, endpoint=True)
+        down, right = np.rint(rng.uniform(-reach, reach, size=2))
         low, far = int(np.clip(top + down, 0, height - side)), int(np.clip(left + right, 0, width - side))
         changed[low : low + side, far : far + side] = pixels[top : top + side, left : left + side]
     return changed

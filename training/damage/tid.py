@@ -1,5 +1,8 @@
 """TID2013's 24 kinds of distortion (Ponomarenko et al., 2015), each at its five levels."""
 
+from bisect import bisect_right
+from collections.abc import Mapping
+
 from training.damage.kinds import kind_named
 
 KINDS_OF_TID: dict[int, tuple[str, ...]] = {
@@ -20,7 +23,7 @@ KINDS_OF_TID: dict[int, tuple[str, ...]] = {
     15: ("local_blocks",),
     16: ("brighter", "darker"),
     17: ("less_contrast", "more_contrast"),
-    18: ("less_saturation", "more_saturation"),
+    18: ("less_saturation",),
     19: ("multiplicative_noise",),
     20: ("comfort_noise",),
     21: ("noisy_jpeg",),
@@ -30,44 +33,60 @@ KINDS_OF_TID: dict[int, tuple[str, ...]] = {
 }
 """From its number there to our names. Kinds that go both ways there are two here."""
 
-Ladder = tuple[float, float, float, float, float]
+Ladder = Mapping[int, float]
+"""From levels, 1 the mildest and 5 the harshest, to strengths. A kind may lack some."""
+
+
+def _five(*strengths: float) -> Ladder:
+    return dict(enumerate(strengths, 1))
+
 
 LADDERS: dict[str, Ladder] = {
-    "noise": (5.8, 8.1, 11.4, 16.5, 23.7),
-    "chroma_noise": (1.6, 2.25, 3.2, 4.5, 6.6),
-    "correlated_noise": (5.8, 8.1, 11.4, 16.5, 23.2),
-    "masked_noise": (5.8, 8.3, 11.7, 16.9, 24.9),
-    "high_frequency_noise": (6.1, 8.7, 15.7, 26.8, 49.3),
-    "impulse": (0.0022, 0.0045, 0.0088, 0.018, 0.036),
-    "quantisation": (19.6, 24.6, 38.7, 55.5, 82.6),
-    "gaussian": (0.61, 0.98, 1.47, 2.17, 3.2),
-    "denoise": (7.7, 10.6, 15.3, 25.7, 63),
-    "jpeg": (75, 45, 20, 10, 6),
-    "jpeg2000": (19, 34, 74, 180, 400),
-    "jpeg_errors": (0.04, 0.1, 0.2, 0.4, 0.7),
-    "jpeg2000_errors": (0.02, 0.06, 0.106, 0.187, 0.292),
-    "pattern_noise": (80, 120, 170, 230, 320),
-    "local_blocks": (8, 13, 20, 30, 45),
-    "brighter": (6.5, 10.5, 20, 30, 37),
-    "darker": (6.5, 10.5, 20, 30, 37),
-    "less_contrast": (1.1, 1.2, 1.28, 1.58, 1.79),
-    "more_contrast": (1.1, 1.19, 1.26, 1.49, 1.62),
-    "less_saturation": (0.29, 0.41, 0.58, 0.83, 1.16),
-    "more_saturation": (0.29, 0.42, 0.58, 0.9, 1.3),
-    "multiplicative_noise": (0.047, 0.066, 0.097, 0.137, 0.199),
-    "comfort_noise": (12, 19, 38, 80, 200),
-    "noisy_jpeg": (6.1, 10.9, 19, 29.4, 42),
-    "dither": (138, 55, 27, 12, 4),
-    "aberration": (0.55, 1.05, 1.83, 2.77, 4.65),
-    "sparse": (0.085, 0.041, 0.0196, 0.0118, 0.0059),
+    "noise": _five(5.8, 8.1, 11.4, 16.5, 23.7),
+    "chroma_noise": _five(1.6, 2.25, 3.2, 4.5, 6.6),
+    "correlated_noise": _five(5.8, 8.1, 11.4, 16.5, 23.2),
+    "masked_noise": _five(5.8, 8.3, 11.7, 16.9, 24.9),
+    "high_frequency_noise": _five(6.1, 8.7, 15.7, 26.8, 49.3),
+    "impulse": _five(0.0022, 0.0045, 0.0088, 0.018, 0.036),
+    "quantisation": _five(19.6, 24.6, 38.7, 55.5, 82.6),
+    "gaussian": _five(0.61, 0.98, 1.47, 2.17, 3.2),
+    "denoise": _five(7.7, 10.6, 15.3, 25.7, 63),
+    "jpeg": _five(75, 45, 20, 10, 6),
+    "jpeg2000": _five(19, 34, 74, 180, 400),
+    "jpeg_errors": _five(0.04, 0.08, 0.15, 0.27, 0.45),
+    "jpeg2000_errors": _five(0.02, 0.06, 0.106, 0.187, 0.292),
+    "pattern_noise": _five(102, 204, 305, 407, 509),
+    "local_blocks": _five(10, 20, 31, 41, 51),
+    "brighter": {2: 10, 4: 30},
+    "darker": {1: 6, 3: 20, 5: 40},
+    "less_contrast": {1: 1.11, 3: 1.33, 5: 2},
+    "more_contrast": {2: 1.2, 4: 1.43},
+    "less_saturation": _five(0.29, 0.41, 0.58, 0.83, 1),
+    "multiplicative_noise": _five(0.047, 0.066, 0.097, 0.137, 0.199),
+    "comfort_noise": _five(12, 19, 38, 80, 200),
+    "noisy_jpeg": _five(6.1, 10.9, 19, 29.4, 42),
+    "dither": _five(138, 55, 27, 12, 4),
+    "aberration": _five(0.55, 1.05, 1.83, 2.77, 4.65),
+    "sparse": _five(0.085, 0.041, 0.0196, 0.0118, 0.0059),
 }
-"""Strengths at the levels 1, the mildest, to 5, chosen by the median PSNR over photographs that are not TID2013's.
+"""Strengths at the levels that TID2013 has.
 
-TID2013 has 33, 30, 27, 24 and 21 dB for most kinds, and others for some. Additive noise, impulses, quantisation and
-brightness meet its levels within half a decibel over any photographs. With other kinds the picture matters: of 14
-photographs the medians are mostly within 2 dB, but blur's are 3 to 5 lower, JPEG 2000's 2.5 lower at the mild levels,
-and those of bit errors in a JPEG up to 5 higher in the middle. Changes of saturation have 4 less in stronger colours.
+Read off its pictures: shifts of the mean go down, up, down, up, down (6, 10, 20, 30 and 40 of 255), and contrast
+likewise (divided by 1.11, 1.33 and 2, times 1.2 and 1.43), so each direction has two or three levels. Of patches that
+lie where they do not belong there are 20 to 100, further and further away; and of blocks of a colour ten at its first
+level and two at its last: people mind those ten more, so here that is the harshest (``level_of_tid``).
+
+The others are chosen by the median PSNR over photographs that are not TID2013's. It has 33, 30, 27, 24 and 21 dB for
+most kinds, and others for some. Additive noise, impulses and quantisation meet its levels within half a decibel over
+any photographs. With other kinds the picture matters: of 14 photographs the medians are mostly within 2 dB, but blur's
+are 3 to 5 lower, and JPEG 2000's 2.5 lower at the mild levels. TID2013 takes colour away until it has these, from some
+pictures so much that they turn into their complements; that is another distortion, and ours ends at grey.
 """
+
+
+def level_of_tid(kind: str, level: int) -> int:
+    """The level that TID2013 gives to a level of ours."""
+    return 6 - level if kind == "local_blocks" else level
 
 
 def between(kind: str, ladder: Ladder, level: float) -> float:
@@ -75,11 +94,14 @@ def between(kind: str, ladder: Ladder, level: float) -> float:
 
     Args:
         kind: of damage; the strength stays in its bounds.
-        ladder: five strengths.
-        level: from about 0.4 to 5.5.
+        ladder: two strengths at least.
+        level: from about 0.4 to 6.4.
     """
-    step = min(max(int(level), 1), 4)
-    low, high = ladder[step - 1], ladder[step]
+    levels = sorted(ladder)
+    below = levels[min(max(bisect_right(levels, level) - 1, 0), len(levels) - 2)]
+    above = levels[levels.index(below) + 1]
+    low, high = ladder[below], ladder[above]
     known = kind_named(kind)
-    strength = min(max(low * (high / low) ** (level - step), known.bounds[0]), known.bounds[1])
+    strength = low * (high / low) ** ((level - below) / (above - below))
+    strength = min(max(strength, known.bounds[0]), known.bounds[1])
     return float(round(strength)) if known.whole else float(f"{strength:.4g}")

@@ -34,7 +34,7 @@ def less_contrast(pixels: Pixels, factor: float) -> Pixels:
 
 
 def less_saturation(pixels: Pixels, share: float) -> Pixels:
-    """Colour differences lose ``share``; above 1 they turn into the complementary colours."""
+    """Colour differences lose ``share``; 1 leaves none."""
     planes = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb).astype(np.float32)
     factors = np.array([1, 1 - share, 1 - share], np.float32)
     changed = _rounded((planes - NEUTRAL) * factors + NEUTRAL)

@@ -18,7 +18,7 @@ from training.data.split import Split, split_of
 from training.feeder import made_ahead
 from training.files import write_whole
 from training.lock import only_writer
-from training.quality.calibration import LEVELS, Calibration
+from training.quality.calibration import Calibration
 from training.quality.fidelity import Fidelity, fidelity
 from training.quality.ladders import LADDERS, strength_at
 from training.quality.opinions import Opinions
@@ -57,7 +57,7 @@ class Plan:
     draws: int = 20
     """Distorted pictures of each reference that is trained on: two strengths of half as many kinds."""
     test_share: float = 0.1
-    """Of the photographs. Their first reference gets every kind at all five levels."""
+    """Of the photographs. Their first reference gets every kind at all its levels."""
     votes: int = 107
     seed: int = 0
 
@@ -154,7 +154,7 @@ def _damages(plan: Plan, split: Split, stem: str) -> Iterator[tuple[Damage, floa
     if split == "test":
         for kind in LADDERS:
             seed = int(rng.integers(2**31))  # one seed a kind: strengths differ in nothing else
-            for level in LEVELS:
+            for level in LADDERS[kind]:
                 yield Damage(kind, strength_at(kind, level), seed), float(level)
         return
     kinds = list(LADDERS)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.optimize import curve_fit
 
 from runtime.errors import ConfigError
-from training.damage.tid import KINDS_OF_TID
+from training.damage.tid import KINDS_OF_TID, LADDERS, level_of_tid
 from training.quality.fidelity import Fidelity
 from training.quality.opinions import BEST, Opinions
 
@@ -25,10 +25,6 @@ TRUST = 0.5
 """How far a kind's line goes from what the metrics say to what people said: our distortions are not TID2013's own."""
 PULL = 0.5
 """How much a kind's line is held to the identity: as half a level's distance from it would be, squared."""
-LEVELS = (1, 2, 3, 4, 5)
-CONTRAST = 17
-MORE_CONTRAST_LEVELS = (2, 4)
-"""TID2013's other levels of contrast change have less of it."""
 
 Floats = NDArray[np.float64]
 Curve = tuple[float, float, float, float]
@@ -82,13 +78,19 @@ def calibrate(cells: dict[tuple[str, int], list[Fidelity]], opinions: Opinions) 
     """Fit to the means of a ladder: pictures of many contents at each kind's levels.
 
     Args:
-        cells: by our kind's name and level 1 to 5, the fidelities of pictures of different contents; every kind of TID.
+        cells: by our kind's name and level, the fidelities of pictures of different contents; every kind of
+            ``tid.LADDERS`` at its levels.
         opinions: means of people's scores at the same kinds and levels.
 
     Raises:
         ConfigError: a kind or a level is not among the cells.
     """
-    wanted = {(kind, level): opinions.mos[number, level] for number, kind, level in _cells_of_tid()}
+    wanted = {
+        (kind, level): opinions.mos[number, level_of_tid(kind, level)]
+        for number, kinds in KINDS_OF_TID.items()
+        for kind in kinds
+        for level in LADDERS[kind]
+    }
     if missing := [f"{kind} at level {level}" for kind, level in wanted if not cells.get((kind, level))]:
         raise ConfigError(
             f"people's scores cannot be used: no picture of the test side has {missing[0]} ({len(missing)} are missing)"
@@ -102,16 +104,6 @@ def calibrate(cells: dict[tuple[str, int], list[Fidelity]], opinions: Opinions) 
         of_kind[kind].append((float(mean), float(mos)))
     lines = {kind: _line(np.array(points)) for kind, points in of_kind.items()}
     return Calibration(curves=curves, lines=lines, contents=opinions.contents, opinions=opinions.digest)
-
-
-def _cells_of_tid() -> list[tuple[int, str, int]]:
-    return [
-        (number, kind, level)
-        for number, kinds in KINDS_OF_TID.items()
-        for kind in kinds
-        for level in LEVELS
-        if number != CONTRAST or (kind == "more_contrast") == (level in MORE_CONTRAST_LEVELS)
-    ]
 
 
 def _curve(values: Floats, target: Floats) -> Curve:

@@ -4,12 +4,17 @@ from training.damage import tid
 from training.damage.tid import Ladder, between
 
 CAMERA: dict[str, Ladder] = {
-    "blur": (0.8, 1.5, 2.5, 4, 6.5),
-    "motion": (2.5, 5, 9, 15, 25),
-    "downscale": (1.3, 1.8, 2.5, 3.5, 5),
-    "low_light": (1500, 500, 170, 60, 20),
-    "avif": (60, 45, 30, 18, 8),
+    kind: dict(enumerate(strengths, 1))
+    for kind, strengths in {
+        "blur": (0.8, 1.5, 2.5, 4, 6.5),
+        "motion": (2.5, 5, 9, 15, 25),
+        "downscale": (1.3, 1.8, 2.5, 3.5, 5),
+        "low_light": (1500, 500, 170, 60, 20),
+        "avif": (60, 45, 30, 18, 8),
+        "more_saturation": (0.4, 0.8, 1.4, 2.3, 4),
+    }.items()
 }
+"""Colours that are too strong are no kind of TID2013's: it takes colour away only."""
 LADDERS: dict[str, Ladder] = tid.LADDERS | CAMERA
 
 

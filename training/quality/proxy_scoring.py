@@ -13,7 +13,7 @@ from training.damage.plan import generator
 from training.data.split import Split
 from training.files import write_whole
 from training.metrics.votes import mean_and_deviation, voted
-from training.quality.calibration import LEVELS, Calibration, calibrate
+from training.quality.calibration import Calibration, calibrate
 from training.quality.fidelity import Fidelity
 from training.quality.opinions import Opinions
 from training.quality.proxy_set import HEADER, RATINGS, ProxyHeader, ProxyRow, ratings_bytes
@@ -89,7 +89,7 @@ def _scores(measured: Sequence[Measured], scores: Opinions | Calibration | None)
 def _cells(measured: Sequence[Measured]) -> dict[tuple[str, int], list[Fidelity]]:
     cells: dict[tuple[str, int], list[Fidelity]] = defaultdict(list)
     for one in measured:
-        if one.level in LEVELS and one.split == "test":
+        if one.split == "test":
             cells[one.kind, int(one.level)].append(one.fidelity)
     return cells
 
