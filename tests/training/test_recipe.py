@@ -17,8 +17,10 @@ from runtime.manifest import head_threshold
 from tests.training.small_labels import PHOTOS, small_labels
 from training import allocator, commit
 from training.__main__ import main
+from training.commands import fitting
 from training.commands.fitting import read_recipe
 from training.lock import only_writer
+from training.quality.deeprn_recipes import RECIPES as DEEPRN_RECIPES
 from training.run_record import FILE, RunRecord, begin_run, finish_run
 from training.utility.recipes import RECIPES
 
@@ -45,6 +47,23 @@ def test_a_recipe_is_a_preset_or_a_file_with_changes(tmp_path: Path) -> None:
 
     (tmp_path / "own.json").write_text(changed.model_dump_json())
     assert read_recipe(RECIPES, str(tmp_path / "own.json"), [], None) == changed
+
+
+def test_bfloat16_is_float32_where_it_is_emulated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a recipe's parts, too, and standard error says so; who asks for it gets it; elsewhere recipes stay."""
+    monkeypatch.setattr(fitting, "computes_bfloat16", lambda device: device != "cpu")
+    assert read_recipe(RECIPES, "distilled", [], None, "cpu").precision == "float32"
+    assert "in float32, since this CPU only emulates its bfloat16" in capsys.readouterr().err
+    parts = read_recipe(DEEPRN_RECIPES, "small", [], None, "cpu")
+    assert (parts.classes.precision, parts.shares.precision) == ("float32", "float32")
+    assert "in float32" in capsys.readouterr().err
+
+    assert read_recipe(RECIPES, "distilled", [], None, "cuda").precision == "bfloat16"
+    assert read_recipe(RECIPES, "paper", [], None, "cpu").precision == "float32"
+    assert not capsys.readouterr().err
+    assert read_recipe(RECIPES, "distilled", ["precision=bfloat16"], None, "cpu").precision == "bfloat16"
 
 
 @pytest.mark.parametrize(

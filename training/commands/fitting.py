@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -55,8 +56,13 @@ def add_run(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the run in it")
 
 
-def read_recipe(recipes: Mapping[str, AnyRecipe], name: str, changes: list[str], epochs: float | None) -> AnyRecipe:
+def read_recipe(
+    recipes: Mapping[str, AnyRecipe], name: str, changes: list[str], epochs: float | None, device: str = "cpu"
+) -> AnyRecipe:
     """A recipe by its name or from a JSON file, with changes; of one inside of another by PART.NAME.
+
+    Its bfloat16 is float32 where the device has no instructions for it, and standard error says so; a change that asks
+    for bfloat16 is obeyed.
 
     Raises:
         ConfigError: there is no such recipe, or it does not have what is to be changed.
@@ -71,6 +77,12 @@ def read_recipe(recipes: Mapping[str, AnyRecipe], name: str, changes: list[str],
     try:
         known = recipes[name] if name in recipes else kind.model_validate_json(path.read_bytes())
         fields: dict[str, Any] = known.model_dump()
+        if not computes_bfloat16(device) and _in_float32(fields):
+            print(
+                f"--recipe {name}: in float32, since this CPU only emulates its bfloat16, many times slower "
+                "(AVX-512 or AMX are due; --set precision=bfloat16 takes it all the same)",
+                file=sys.stderr,
+            )
         for change in changes:
             path_text, mark, value = change.partition("=")
             holder, key = _holder(fields, path_text)
@@ -91,6 +103,24 @@ def read_recipe(recipes: Mapping[str, AnyRecipe], name: str, changes: list[str],
             "constant, cosine or polynomial"
         )
     return recipe
+
+
+def computes_bfloat16(device: str) -> bool:
+    """Whether a device has instructions for it; of accelerators that is taken for granted."""
+    import torch
+
+    if torch.device(device).type != "cpu":
+        return True
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _in_float32(fields: dict[str, Any]) -> bool:
+    """Put each bfloat16 of a recipe and its parts to float32; returns whether there was one."""
+    changed = [_in_float32(part) for part in fields.values() if isinstance(part, dict)]
+    if fields.get("precision") == "bfloat16":
+        fields["precision"] = "float32"
+        return True
+    return any(changed)
 
 
 def _holder(fields: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:

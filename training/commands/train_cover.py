@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
 
     fitting.begin(options)
     options.recipe = options.recipe or (LIGHT if options.network == LIGHT else "paper")
-    recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs)
+    recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs, options.device)
     _require_stages(options)
     folders, shares = _data(options.data)
     sets = [CoverSet.load(folder) for folder in folders]

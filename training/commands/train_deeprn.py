@@ -85,7 +85,7 @@ def asked_recipe(options: argparse.Namespace) -> DeepRNRecipe:
     changes += [f"loss={options.loss}"] if options.loss else []
     changes += [f"head={options.head}"] if options.head else []
     changes += ["loss=euclidean"] if options.head == "mos" and options.loss is None else []
-    return fitting.read_recipe(RECIPES, options.recipe, changes, None)
+    return fitting.read_recipe(RECIPES, options.recipe, changes, None, options.device)
 
 
 def _require_weights(options: argparse.Namespace, recipe: DeepRNRecipe) -> None:

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     from training.trainer import Trainer
 
     fitting.begin(options)
-    recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs)
+    recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs, options.device)
     if recipe.batch_size % 2:
         raise ConfigError(f"batch_size={recipe.batch_size}: a batch holds pairs of pictures, so an even number is due")
     sets = read_divided(options, options.data)

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     from training.trainer import Trainer
 
     fitting.begin(options)
-    recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs)
+    recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs, options.device)
     torch.manual_seed(options.seed)
     network = full_reference(options.variant, options.pyramid)
     if options.weights is not None:

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
     from training.utility.training import UtilityTask, make_network
 
     fitting.begin(options)
-    recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs)
+    recipe = fitting.read_recipe(RECIPES, options.recipe, options.set, options.epochs, options.device)
     labels = LabelSet.load(options.labels)
     labellers = _labellers(labels, options)
     network, arguments = make_network(options.network, recipe, options.weights, options.seed)

@@ -43,8 +43,8 @@ def squared_emd(found: Tensor, wanted: Tensor) -> Tensor:
 LEVEL_WORTH = 0.1
 """By how much a level of distortion more lowers a score at least, in [1, 5].
 
-So much it is for people: the mean scores of TID2013's kinds fall by .10 (blocks of colour), .19 (brightness, saturation,
-masked noise) to .66 a level, over the contents i04 to i25.
+So much it is for people: the mean scores of TID2013's kinds fall by .10 (blocks of colour), .19 (brightness,
+saturation, masked noise) to .66 a level, over the contents i04 to i25.
 """
 
 
