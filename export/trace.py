@@ -6,12 +6,14 @@ from typing import Any
 
 import torch
 from onnx import ModelProto
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from export.graph import outputs
 from export.manifest import attach_manifest, weights_digest
 from export.weight_views import fold_views
 from runtime.errors import ConfigError, EngineError
+from runtime.faults import faults_of
 from runtime.manifest import Head, Input, Manifest, SaliencyHead, whole_picture
 from training.checkpoint import Checkpoint, Description
 
@@ -66,6 +68,25 @@ def make_engine(
     )
     attach_manifest(model, manifest, description.name)
     return model
+
+
+def with_patches(checkpoint: Checkpoint, rows: int, columns: int) -> Checkpoint:
+    """The checkpoint, shown so many patches of a picture.
+
+    Raises:
+        ConfigError: it sees none, or not so many can be had.
+    """
+    description = checkpoint.description
+    if not any(spec.patches for spec in description.inputs):
+        raise ConfigError(f"--patches {rows}x{columns}: {description.name} sees no patches: leave the option out")
+    fields = description.model_dump()
+    for spec in fields["inputs"]:
+        if spec["patches"]:
+            spec["patches"] |= {"rows": rows, "columns": columns}
+    try:
+        return Checkpoint(Description.model_validate(fields), checkpoint.network)
+    except ValidationError as error:
+        raise ConfigError(f"--patches {rows}x{columns}: {faults_of(error, 'inputs')}") from error
 
 
 def sized_inputs(description: Description, size: tuple[int, int] | None, dynamic_size: bool) -> tuple[Input, ...]:

@@ -25,18 +25,26 @@ def add(commands: Commands) -> None:
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument("--size", type=size, metavar="HEIGHTxWIDTH", help="of the pictures (the checkpoint's own)")
     sizes.add_argument("--dynamic-size", action="store_true", help="leave height and width open in the graph")
+    parser.add_argument(
+        "--patches",
+        type=size,
+        metavar="ROWSxCOLUMNS",
+        help="that the engine sees of a picture: fewer cost less (the checkpoint's own)",
+    )
     add_gate(parser)
     parser.set_defaults(command=run, remedy="pip install 'framegate[cpu,export]'")
 
 
 def run(options: argparse.Namespace) -> None:
     from export.manifest import read_model_manifest, save_model
-    from export.trace import make_engine, sized_inputs
+    from export.trace import make_engine, sized_inputs, with_patches
     from training.checkpoint import load_checkpoint
 
     require_suffix("--output", options.output, ONNX)
     require_targets({"--output": options.output})
     checkpoint = load_checkpoint(options.checkpoint)
+    if options.patches:
+        checkpoint = with_patches(checkpoint, *options.patches)
     specs = sized_inputs(checkpoint.description, options.size, options.dynamic_size)
     fed = [gate_samples(options, specs)]  # before the long work
     if options.dynamic_size:

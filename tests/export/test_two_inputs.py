@@ -25,8 +25,9 @@ from export.plan import BuildOptions, build_plan, read_source  # noqa: E402
 from export.qdq import LAYERS, inner_nodes  # noqa: E402
 from export.quantize import Pictures, Quantizer, fit_int8  # noqa: E402
 from export.samples import Samples, load_samples  # noqa: E402
-from export.trace import make_engine  # noqa: E402
+from export.trace import make_engine, with_patches  # noqa: E402
 from export.weight_rounding import collect_moments  # noqa: E402
+from runtime.engine import peek_manifest  # noqa: E402
 from runtime.engine_onnx import OnnxEngine  # noqa: E402
 from runtime.errors import ConfigError, EngineError  # noqa: E402
 from runtime.manifest import Manifest, SaliencyHead, Tolerances  # noqa: E402
@@ -133,6 +134,23 @@ def test_a_network_that_sees_patches_alone_has_no_size_to_choose(checkpoint: Che
     alone = checkpoint.description.model_copy(update={"inputs": (PATCHES,), "heads": COVER[:1]})
     with pytest.raises(ConfigError, match="--size 96x96: cover sees patches or tiles alone"):
         make_engine(Checkpoint(alone, checkpoint.network), size=(96, 96))
+
+
+def test_an_engine_may_see_other_numbers_of_patches(stem: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--patches`` is the engine's grid, proven on pictures; what cannot be is refused, as is a network of none."""
+    engine = stem.with_name("fewer.onnx")
+    command = ["onnx", str(stem), "--output", str(engine), "--pictures", str(PHOTOS)]
+    assert main([*command, "--patches", "1x3"]) == 0
+    manifest = peek_manifest(engine)
+    assert [spec.patches and (spec.patches.rows, spec.patches.columns) for spec in manifest.inputs] == [None, (1, 3)]
+    assert manifest.provenance == load_checkpoint(stem).description.provenance
+    capsys.readouterr()
+    assert main([*command, "--patches", "1x65"]) == 2
+    assert "--patches 1x65: " in capsys.readouterr().err
+    checkpoint = load_checkpoint(stem)
+    whole = checkpoint.description.model_copy(update={"inputs": (FRAMES,)})
+    with pytest.raises(ConfigError, match="cover sees no patches"):
+        with_patches(Checkpoint(whole, checkpoint.network), 1, 3)
 
 
 def test_commands_from_checkpoint_to_half_and_8_bits(stem: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 """The head of a trained no-reference network, fitted to whole pictures as the gateway shows them.
 
 In training a network sees pairs of pictures, a third of them undistorted, through windows and with four patches each;
-later it sees them whole, as they come, with twelve patches. So what it says is a little off. The trunks stay as they
+later it sees them whole, as they come, with nine patches. So what it says is a little off. The trunks stay as they
 are, and what they give of each picture is computed once; the head behind them goes on learning from that.
 """
 

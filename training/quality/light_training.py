@@ -22,7 +22,7 @@ from training.quality.rated import RatedSet
 from training.quality.samples import Batch, Pairs, shown
 from training.quality.target import Target
 
-GRID = Patches(rows=3, columns=4)
+GRID = Patches(rows=3, columns=3)
 TRAINING_GRID = Patches(rows=2, columns=2)
 """Fewer patches of a window that is drawn anew each time cost less, and lie everywhere in the end."""
 THRESHOLD = 2.0
