@@ -262,7 +262,7 @@ def test_pictures_that_show_one_colour_are_the_worst(folder: Path) -> None:  # n
 def test_it_learns_which_is_worse(folder: Path, tmp_path: Path, variant: str) -> None:  # noqa: F811
     """Blurs of contents that it has not seen are put in order after a few steps, the undistorted picture first."""
     words = ["train", "quality-fr", "--data", str(folder), "--threads", "1", "--validate", "6", "--variant", variant]
-    words += ["--set", "batch_size=16", "ema_decay=0", "warmup=0.1", "--steps", "40", "--output", str(tmp_path)]
+    words += ["--set", "batch_size=16", "ema_decay=0", "warmup=0.1", "--steps", "80", "--output", str(tmp_path)]
     assert main(words) == 0
     checkpoint = load_checkpoint(tmp_path / "quality-fr")
     metrics = checkpoint.description.provenance.metrics
