@@ -1,7 +1,6 @@
 """What a fit goes on from: a checkpoint, or an engine in FP32 that was exported from one."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -17,32 +16,21 @@ ENGINE = ".onnx"
 """Of engines. Normalisation is folded into their convolutions, so only networks that were trained so go on from one."""
 
 
-@dataclass(frozen=True)
-class Begun:
-    """Weights by their names, and what they learned from."""
-
-    weights: dict[str, Tensor]
-    data: str
-
-
-def read_begun(path: Path, names: Collection[str]) -> Begun:
-    """Read a checkpoint by its stem, or an engine's file.
+def learned_before(path: Path) -> str:
+    """What the weights that a fit goes on from had learned from.
 
     Args:
-        path: STEM, or ``ENGINE.onnx``, which holds its checkpoint's weights under their names.
-        names: of the weights that are due; what else an engine's graph holds is left out.
+        path: the STEM of a checkpoint, or ``ENGINE.onnx``.
 
     Raises:
-        ConfigError: the checkpoint cannot be read.
+        ConfigError: the checkpoint cannot be read, or there is no such engine.
         EngineError: the engine, or its manifest, cannot.
     """
-    if path.suffix == ENGINE:
-        if not path.is_file():
-            raise ConfigError(f"--weights {path}: no such file")
-        data = peek_manifest(path).provenance.data
-        return Begun(_weights_of_graph(path, names), data)
-    checkpoint = load_checkpoint(path)
-    return Begun(checkpoint.network.state_dict(), checkpoint.description.provenance.data)
+    if path.suffix != ENGINE:
+        return load_checkpoint(path).description.provenance.data
+    if not path.is_file():
+        raise ConfigError(f"--weights {path}: no such file")
+    return peek_manifest(path).provenance.data
 
 
 def take_over(network: nn.Module, path: Path) -> None:
@@ -50,9 +38,9 @@ def take_over(network: nn.Module, path: Path) -> None:
 
     Raises:
         ConfigError: they cannot be read, or are of other layers.
-        EngineError: see ``read_begun``.
+        EngineError: the engine, or its manifest, cannot be read.
     """
-    weights = read_begun(path, network.state_dict()).weights
+    weights = _weights(path, network.state_dict())
     try:
         network.load_state_dict(weights, strict=True)
     except RuntimeError as error:
@@ -60,6 +48,11 @@ def take_over(network: nn.Module, path: Path) -> None:
         raise ConfigError(f"--weights {path}: weights of other layers than the network's: {first} ...") from error
 
 
-def _weights_of_graph(path: Path, names: Collection[str]) -> dict[str, Tensor]:
+def _weights(path: Path, names: Collection[str]) -> dict[str, Tensor]:
+    """By name; an engine holds its checkpoint's under their names, and more, which is left out."""
+    if path.suffix != ENGINE:
+        weights: dict[str, Tensor] = load_checkpoint(path).network.state_dict()
+        return weights
+    learned_before(path)  # a file that is no engine is named
     graph = onnx.load(path).graph
     return {one.name: torch.from_numpy(to_array(one).copy()) for one in graph.initializer if one.name in names}

@@ -55,13 +55,13 @@ def begun_with(weights: str | Path | None) -> str:
         return "; WARNING: begun with random weights, not ImageNet's"
     if weights is None or str(weights) == IMAGENET:
         return ""
-    from training.begun import ENGINE, read_begun
+    from training.begun import ENGINE, learned_before
 
     begun = f"; begun with {Path(weights).name} (sha256:{weights_sha256(weights)})"
     stem = checkpoint_stem(weights)
     if stem is None and Path(weights).suffix != ENGINE:
         return begun
-    return f"{begun}, which learned from: {read_begun(stem or Path(weights), ()).data}"
+    return f"{begun}, which learned from: {learned_before(stem or Path(weights))}"
 
 
 def provenance(

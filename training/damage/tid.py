@@ -37,37 +37,38 @@ Ladder = Mapping[int, float]
 """From levels, 1 the mildest and 5 the harshest, to strengths. A kind may lack some."""
 
 
-def _five(*strengths: float) -> Ladder:
+def five(*strengths: float) -> Ladder:
+    """A ladder of the levels 1 to 5."""
     return dict(enumerate(strengths, 1))
 
 
 LADDERS: dict[str, Ladder] = {
-    "noise": _five(5.8, 8.1, 11.4, 16.5, 23.7),
-    "chroma_noise": _five(1.6, 2.25, 3.2, 4.5, 6.6),
-    "correlated_noise": _five(5.8, 8.1, 11.4, 16.5, 23.2),
-    "masked_noise": _five(5.8, 8.3, 11.7, 16.9, 24.9),
-    "high_frequency_noise": _five(6.1, 8.7, 15.7, 26.8, 49.3),
-    "impulse": _five(0.0022, 0.0045, 0.0088, 0.018, 0.036),
-    "quantisation": _five(19.6, 24.6, 38.7, 55.5, 82.6),
-    "gaussian": _five(0.61, 0.98, 1.47, 2.17, 3.2),
-    "denoise": _five(7.7, 10.6, 15.3, 25.7, 63),
-    "jpeg": _five(75, 45, 20, 10, 6),
-    "jpeg2000": _five(19, 34, 74, 180, 400),
-    "jpeg_errors": _five(0.04, 0.08, 0.15, 0.27, 0.45),
-    "jpeg2000_errors": _five(0.02, 0.06, 0.106, 0.187, 0.292),
-    "pattern_noise": _five(102, 204, 305, 407, 509),
-    "local_blocks": _five(10, 20, 31, 41, 51),
+    "noise": five(5.8, 8.1, 11.4, 16.5, 23.7),
+    "chroma_noise": five(1.6, 2.25, 3.2, 4.5, 6.6),
+    "correlated_noise": five(5.8, 8.1, 11.4, 16.5, 23.2),
+    "masked_noise": five(5.8, 8.3, 11.7, 16.9, 24.9),
+    "high_frequency_noise": five(6.1, 8.7, 15.7, 26.8, 49.3),
+    "impulse": five(0.0022, 0.0045, 0.0088, 0.018, 0.036),
+    "quantisation": five(19.6, 24.6, 38.7, 55.5, 82.6),
+    "gaussian": five(0.61, 0.98, 1.47, 2.17, 3.2),
+    "denoise": five(7.7, 10.6, 15.3, 25.7, 63),
+    "jpeg": five(75, 45, 20, 10, 6),
+    "jpeg2000": five(19, 34, 74, 180, 400),
+    "jpeg_errors": five(0.04, 0.08, 0.15, 0.27, 0.45),
+    "jpeg2000_errors": five(0.02, 0.06, 0.106, 0.187, 0.292),
+    "pattern_noise": five(102, 204, 305, 407, 509),
+    "local_blocks": five(10, 20, 31, 41, 51),
     "brighter": {2: 10, 4: 30},
     "darker": {1: 6, 3: 20, 5: 40},
     "less_contrast": {1: 1.11, 3: 1.33, 5: 2},
     "more_contrast": {2: 1.2, 4: 1.43},
-    "less_saturation": _five(0.29, 0.41, 0.58, 0.83, 1),
-    "multiplicative_noise": _five(0.047, 0.066, 0.097, 0.137, 0.199),
-    "comfort_noise": _five(12, 19, 38, 80, 200),
-    "noisy_jpeg": _five(6.1, 10.9, 19, 29.4, 42),
-    "dither": _five(138, 55, 27, 12, 4),
-    "aberration": _five(0.55, 1.05, 1.83, 2.77, 4.65),
-    "sparse": _five(0.085, 0.041, 0.0196, 0.0118, 0.0059),
+    "less_saturation": five(0.29, 0.41, 0.58, 0.83, 1),
+    "multiplicative_noise": five(0.047, 0.066, 0.097, 0.137, 0.199),
+    "comfort_noise": five(12, 19, 38, 80, 200),
+    "noisy_jpeg": five(6.1, 10.9, 19, 29.4, 42),
+    "dither": five(138, 55, 27, 12, 4),
+    "aberration": five(0.55, 1.05, 1.83, 2.77, 4.65),
+    "sparse": five(0.085, 0.041, 0.0196, 0.0118, 0.0059),
 }
 """Strengths at the levels that TID2013 has.
 
