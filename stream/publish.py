@@ -134,9 +134,11 @@ def _runs(
 
 
 def _paced(frames: Iterable[tuple[str, Shot]], fps: float | None, stop: threading.Event) -> Iterator[tuple[str, Shot]]:
-    """Each frame at its place in the schedule, so that small delays do not add up."""
-    began_s = time.monotonic()
+    """Each frame at its place in the schedule, so that small delays do not add up; it begins with the first frame."""
+    began_s = None
     for index, frame in enumerate(frames):
+        if began_s is None:  # not before: a video takes its time to open
+            began_s = time.monotonic()
         if fps:
             stop.wait(max(0.0, began_s + index / fps - time.monotonic()))
         yield frame

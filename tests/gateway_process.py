@@ -111,8 +111,12 @@ class GatewayProcess:
         self._wait(self.ready, "ready", limit_s)
 
     def wait_until_done(self, frames: int, limit_s: float = START_LIMIT_S) -> None:
-        """Wait until it counts at least so many frames as delivered and committed."""
-        self._wait(lambda: self.frames_done() >= frames, f"at {frames} frames", limit_s)
+        """Wait until it counts at least so many frames as delivered and committed; the limit is for each of them."""
+        done = 0
+        while done < frames:
+            so_far = done
+            self._wait(lambda least=so_far: self.frames_done() > least, f"past {done} of {frames} frames", limit_s)
+            done = self.frames_done()
 
     def wait_for_log(self, sentence: str, limit_s: float = START_LIMIT_S) -> None:
         self._wait(lambda: sentence in self.log, f"logging {sentence!r}", limit_s)

@@ -103,7 +103,10 @@ def test_repeats_have_ids_of_their_own(broker: Broker, topic: Topics, read_all: 
 
 
 def test_a_video_keeps_its_own_pace(broker: Broker, topic: Topics, read_all: ReadAll, clip: Path) -> None:
-    """A video's frames are sent in order at its own rate: 30 frames of 30 a second take 29/30 s, first to last."""
+    """A video's frames are sent in order at its own rate: 30 frames of 30 a second take 29/30 s, first to last.
+
+    Half the rate would take 1.9 s, none at all next to nothing; on a busy machine either of the two may come late.
+    """
     frames = topic()
 
     done = run("stream.publish", clip, "--brokers", broker.bootstrap, "--topic", frames)
@@ -114,7 +117,7 @@ def test_a_video_keeps_its_own_pace(broker: Broker, topic: Topics, read_all: Rea
     assert done.returncode == 0, done.stderr
     assert {record.key for record in records} == {b"gate-7"}
     assert greys == pytest.approx([8 * number for number in range(30)], abs=2)
-    assert 960 <= times_ms[-1] - times_ms[0] <= 1400
+    assert 800 <= times_ms[-1] - times_ms[0] <= 1800
 
 
 def test_fps_zero_is_as_fast_as_it_goes(broker: Broker, topic: Topics, read_all: ReadAll, clip: Path) -> None:
