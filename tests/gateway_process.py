@@ -1,5 +1,6 @@
 """``python -m runtime.serve`` as a process of its own: started, watched through its log and ports, ended."""
 
+import functools
 import os
 import re
 import signal
@@ -114,8 +115,7 @@ class GatewayProcess:
         """Wait until it counts at least so many frames as delivered and committed; the limit is for each of them."""
         done = 0
         while done < frames:
-            so_far = done
-            self._wait(lambda least=so_far: self.frames_done() > least, f"past {done} of {frames} frames", limit_s)
+            self._wait(functools.partial(self._is_past, done), f"past {done} of {frames} frames", limit_s)
             done = self.frames_done()
 
     def wait_for_log(self, sentence: str, limit_s: float = START_LIMIT_S) -> None:
@@ -166,6 +166,9 @@ class GatewayProcess:
         self.kill()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+    def _is_past(self, frames: int) -> bool:
+        return self.frames_done() > frames
 
     def _wait(self, condition: Callable[[], bool], what: str, limit_s: float) -> None:
         deadline_s = time.monotonic() + limit_s
