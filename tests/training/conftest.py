@@ -1,5 +1,6 @@
 """What several tests of training stand on."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,17 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("engine") / "brightness.onnx"
     write_brightness_engine(path)
     return path
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small convolutions on shared cores: threads would wait for each other most of the time.
+
+    For each test anew, since a command sets what its ``--threads`` says and leaves it so.
+    """
+    import torch  # noqa: PLC0415 - not every test of training needs it
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

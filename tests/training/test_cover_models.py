@@ -1,6 +1,5 @@
 """The cover networks: the paper's layers, the light one's two looks, and what export and training ask of both."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,14 +22,7 @@ from training.models.depthwise import DepthwiseConv  # noqa: E402
 from training.models.encoders import MULTI_GRID, load_encoder, make_encoder  # noqa: E402
 from training.models.patches import PatchBranch  # noqa: E402
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Small convolutions on shared cores: threads would wait for each other most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def narrow(encoder: str = "efficientnet-lite0", tasks: tuple[str, ...] = TASKS) -> CoverDeepLab:

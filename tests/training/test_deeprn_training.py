@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +34,9 @@ from training.quality.shares import SharesTask  # noqa: E402
 from training.quality.teachers import Teachers, both_sides, gathered, opinions_of  # noqa: E402
 from training.quality.variants import least_side, variant  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = RECIPES["small"].model_copy(update={"crop_px": 64, "widths": (32,)})
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Small convolutions on shared cores: threads would wait for each other most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """The full-reference network: its layers and variants, its patches and tiles, and that it learns."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +30,9 @@ from training.quality.proxy_set import read_proxy  # noqa: E402
 from training.quality.rated import Rated, RatedSet  # noqa: E402
 from training.quality.readers import require_references  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = RECIPES["small"].model_copy(update={"batch_size": 8, "patches": 2})
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Small convolutions on shared cores: threads would wait for each other most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def count(network: Any) -> int:

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -36,18 +35,11 @@ from training.quality.rated import Rated, RatedSet  # noqa: E402
 from training.quality.samples import Pairs, shown  # noqa: E402
 from training.quality.target import targets  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHIPPED = Path(__file__).parents[2] / "models"
 HEIGHT, WIDTH = 160, 200
 CONTENTS, SIGMAS = 6, (0.0, 1.5, 4.0)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Small convolutions on shared cores: threads would wait for each other most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The networks that learn utility: quick gradients are the true ones, folding changes nothing, ONNX takes them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,14 +30,7 @@ from training.models.utility import (  # noqa: E402
 from training.utility.recipes import UtilityRecipe  # noqa: E402
 from training.utility.training import UtilityTask  # noqa: E402
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Small convolutions on shared cores: threads would wait for each other most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def gradients(network: DepthwiseConv, pixels: Tensor, wanted: Tensor) -> list[Tensor]:
