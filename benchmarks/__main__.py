@@ -20,11 +20,14 @@ NAMES = {
 
 def main(argv: list[str]) -> int:
     """Run the benchmark named first; the rest are its own flags."""
-    if not argv or argv[0] not in NAMES:
+    if argv in ([], ["-h"], ["--help"]):
         print("usage: python -m benchmarks NAME [flags]\n")
         for name, what in NAMES.items():
             print(f"  {name:<12}{what}")
-        return 0 if argv in ([], ["-h"], ["--help"]) else 2
+        return 0
+    if argv[0] not in NAMES:
+        print(f"error: {argv[0]}: no such benchmark; there are {', '.join(NAMES)}", file=sys.stderr)
+        return 2
     try:
         status: int = importlib.import_module(f"benchmarks.{argv[0]}").main(argv[1:])
     except FramegateError as error:

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from benchmarks.arguments import engine_file
 from benchmarks.report import print_table, write_json
 from export.samples import Samples, find_pictures, load_samples
 from runtime.decode import Decoder
@@ -113,7 +114,9 @@ def _round(contenders: list[Contender], values: list[bytes]) -> list[tuple[float
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks cost")
-    parser.add_argument("engines", type=Path, nargs="+", help="ONNX files; the others are told as ratios to the first")
+    parser.add_argument(
+        "engines", type=engine_file, nargs="+", help="ONNX files; the others are told as ratios to the first"
+    )
     parser.add_argument("--pictures", type=Path, nargs="+", default=[Path("demo/photos")])
     parser.add_argument("--rounds", type=positive, default=15)
     parser.add_argument("--json", type=Path)

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from benchmarks.arguments import engine_file
 from benchmarks.report import print_table, write_json
 from export.samples import Samples
 from runtime.cpus import usable_cpus
@@ -82,7 +83,7 @@ def _measure(runs: dict[str, Run], frames: Samples, rounds: int) -> dict[str, fl
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks engine")
-    parser.add_argument("--engine", type=Path, default=Path("models/utility-baseline.onnx"))
+    parser.add_argument("--engine", type=engine_file, default=Path("models/utility-baseline.onnx"))
     parser.add_argument("--frames", type=int, default=192)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)

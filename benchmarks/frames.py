@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from runtime.errors import ConfigError
+
 PHOTOS = Path(__file__).parents[1] / "demo" / "photos"
 
 
@@ -9,9 +11,9 @@ def load_frames(folder: Path = PHOTOS) -> list[bytes]:
     """The JPEGs of a folder, by name.
 
     Raises:
-        FileNotFoundError: there are none.
+        ConfigError: there are none.
     """
     frames = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
     if not frames:
-        raise FileNotFoundError(f"{folder}: no .jpg in it")
+        raise ConfigError(f"{folder}: no .jpg in this folder; give one that holds JPEGs")
     return frames

@@ -26,6 +26,7 @@ import numpy as np
 import onnx
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
+from benchmarks.arguments import engine_file
 from benchmarks.frames import load_frames
 from benchmarks.report import print_table, write_json
 from tests.broker import KafkaBroker
@@ -310,7 +311,7 @@ def _print(fps: Mapping[str, float], ratios: Mapping[str, float], latency: Mappi
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks gateway")
-    parser.add_argument("--engine", type=Path, default=Path("models/utility-baseline.onnx"))
+    parser.add_argument("--engine", type=engine_file, default=Path("models/utility-baseline.onnx"))
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--latency-s", type=float, default=30)

@@ -34,7 +34,7 @@ CALIBRATION = 8
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks half", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks half", description=__doc__.partition(": ")[2])
     parser.add_argument("--engine", type=Path, default=Path("models/utility-baseline.onnx"), help="%(default)s")
     parser.add_argument("--pictures", type=Path, nargs="+", default=[Path("demo/photos")], help="demo/photos")
     options = parser.parse_args(argv)

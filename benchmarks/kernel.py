@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks kernel", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks kernel", description=__doc__.partition(": ")[2])
     parser.add_argument("--batch", type=int, default=32, help="pictures a launch (default: %(default)s)")
     parser.add_argument("--size", type=int, default=224, help="the input's sides in pixels (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=15, help="rounds to take the median of (default: %(default)s)")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kafka import KafkaAdminClient
 
+from benchmarks.arguments import engine_file
 from benchmarks.load import publish
 from benchmarks.report import print_table, write_json
 from tests.broker import KafkaBroker
@@ -58,7 +59,7 @@ def _high_water_mib(pid: int) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks memory")
-    parser.add_argument("--engine", type=Path, default=Path("models/utility-baseline.onnx"))
+    parser.add_argument("--engine", type=engine_file, default=Path("models/utility-baseline.onnx"))
     parser.add_argument("--waiting", type=int, nargs="+", default=[100, 10_000])
     parser.add_argument("--json", type=Path)
     return parser

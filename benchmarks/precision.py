@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from benchmarks.arguments import engine_file
 from benchmarks.report import print_table, write_json
 from export.answers import Answers, onnx_answers
 from export.parity import Parity, compare
@@ -153,7 +154,9 @@ def _print(contenders: list[Contender], speeds: dict[str, list[Speed]], parities
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks precision")
-    parser.add_argument("engines", type=Path, nargs="+", help="ONNX files; the first is what the others are held to")
+    parser.add_argument(
+        "engines", type=engine_file, nargs="+", help="ONNX files; the first is what the others are held to"
+    )
     parser.add_argument("--pictures", type=Path, nargs="+", default=[Path("demo/photos")])
     parser.add_argument("--frames", type=positive, default=60)
     parser.add_argument("--rounds", type=positive, default=9)

@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks preprocess", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks preprocess", description=__doc__.partition(": ")[2])
     parser.add_argument("--pictures", type=Path, default=PHOTOS, help="folder of JPEGs (default: %(default)s)")
     parser.add_argument("--size", type=int, default=224, help="the input's sides in pixels (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=15, help="rounds to take the median of (default: %(default)s)")

@@ -48,9 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Film, publish, serve, show, draw.
 
     Returns:
-        0: every frame is accounted for, exactly once; 1: one is not, or something failed; 130: interrupted.
+        0: every frame is accounted for, exactly once; 1: one is not, or something failed; 2: there is no such engine;
+        130: interrupted.
     """
     arguments = _parser().parse_args(argv)
+    if not arguments.engine.is_file():
+        terminal.print("[red]demo:[/]", escape(f"--engine {arguments.engine}: no such file"), soft_wrap=True)
+        return 2
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _run(arguments.engine, arguments.output)

@@ -59,16 +59,22 @@ def assess_parser() -> argparse.ArgumentParser:
     )
     add("--plot", type=Path, metavar="PNG", help="where a video's score over time is drawn (with --reference)")
     add("--aspect", type=_aspect, metavar="W:H", help=f"of covers' crops (default: {WIDE})")
-    add("--provider", choices=Provider.__args__, default="cpu", help="what ONNX Runtime runs on")  # type: ignore[attr-defined]
-    add("--decode", choices=Decode.__args__, default="cpu", help="where JPEGs are decoded")  # type: ignore[attr-defined]
-    add("--threads", type=int, help="worker threads (default: the CPUs that the container may use)")
+    add("--provider", choices=Provider.__args__, default="cpu", help="what ONNX Runtime runs on (default: cpu)")  # type: ignore[attr-defined]
+    add("--decode", choices=Decode.__args__, default="cpu", help="where JPEGs are decoded (default: cpu)")  # type: ignore[attr-defined]
+    add("--threads", type=_count, metavar="N", help="worker threads (default: the CPUs that the container may use)")
     add("--min-utility", type=float, help="drop below it (default: the engine's threshold)")
     add("--min-mos", type=float, help="drop below it (default: the engine's threshold)")
     add("--min-satisfied", type=_satisfied, metavar="SHARE@SCORE", help="drop where fewer viewers vote that: 0.8@3")
     add("--min-clarity", type=float, help="drop below it (default: the engine's threshold, if it has one)")
     add("--min-cover", type=float, help="drop below it (default: none is)")
     add("--min-full-reference", type=float, help="drop below it (default: the engine's threshold, if it has one)")
-    add("--max-pixels", type=int, default=MAX_PIXELS, help="a larger picture is a dead letter")
+    add(
+        "--max-pixels",
+        type=_count,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="a larger picture is a dead letter (default: %(default)s)",
+    )
     return parser
 
 
@@ -78,6 +84,9 @@ def require_sense(arguments: argparse.Namespace) -> None:
     Raises:
         ConfigError: one is given where it means nothing.
     """
+    for flag, file in (("--contact-sheet", arguments.contact_sheet), ("--plot", arguments.plot)):
+        if file is not None and file.suffix.lower() != ".png":
+            raise ConfigError(f"{flag} {file}: a picture is written, so a name that ends in .png is due")
     if arguments.covers is None and arguments.output is not None:
         raise ConfigError(f"--output {arguments.output}: belongs to --covers N, which is not given")
     if arguments.covers is not None and arguments.masks:

@@ -111,6 +111,8 @@ def peek_manifest(path: Path) -> Manifest:
 
 
 def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise EngineError(f"--engine {path}: a folder; give the .onnx, .plan or .engine file in it")
     if not path.is_file():
         raise EngineError(f"--engine {path}: no such file")
 

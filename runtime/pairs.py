@@ -116,8 +116,8 @@ class PairReader:
         if pair.reference is None:
             return FrameError(
                 Reason.UNMATCHED,
-                f"no picture in {self._references} is called {_stem(pair.found)!r}, or by a beginning of it that one "
-                f"of {' '.join(SEPARATORS)} follows",
+                f"no other picture in {self._references} is called {_stem(pair.found)!r}, or by a beginning of it that "
+                f"one of {' '.join(SEPARATORS)} follows; give the folder of the originals",
             )
         try:
             frame = self._frames.decode(as_frame(value, self._max_pixels)).pixels

@@ -173,6 +173,7 @@ def open_pipeline(
 def _require_alone(path: Path, engine: Engine) -> None:
     if compares(engine.manifest.heads):
         raise EngineError(
-            f"--engine {path}: it compares pictures with references (head 'quality_fr'), and frames come alone; give "
-            "it to python -m runtime.assess --reference, and here an engine that judges a picture by itself"
+            f"--engine {path}: it compares pictures with references (head 'quality_fr'), and here they come alone: "
+            "python -m runtime.assess --reference PATH gives it both; without, an engine that judges a picture by "
+            "itself is due"
         )

@@ -14,8 +14,11 @@ INTERRUPTED = 130
 def parse(
     package: str, description: str | None, commands: Sequence[str], arguments: list[str] | None
 ) -> argparse.Namespace:
-    """Read the command line; each command's module adds its own parser with ``add``."""
-    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=description)
+    """Read the command line; each command's module adds its own parser with ``add``.
+
+    The description is a module's docstring: its command, a colon, and what it does.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=(description or "").partition(": ")[2])
     parsers = parser.add_subparsers(required=True, dest="name", metavar="COMMAND")
     for name in commands:
         importlib.import_module(f"{package}.commands.{name}").add(parsers)

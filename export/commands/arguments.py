@@ -1,13 +1,13 @@
 """What several commands' parsers and beginnings share."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigError
 from runtime.manifest import Input, Manifest, Precision, Tolerances
-from training.commands.arguments import positive
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -19,8 +19,10 @@ BASELINE = Path("models/utility-baseline.onnx")
 
 def size(text: str) -> tuple[int, int]:
     """``AxB`` as (A, B), each at least 1."""
-    first, _, second = text.partition("x")
-    return positive(first), positive(second)
+    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text):
+        raise argparse.ArgumentTypeError(f"{text}: write two numbers, the height's first, such as 224x320")
+    first, second = map(int, text.split("x"))
+    return first, second
 
 
 def add_gate(parser: argparse.ArgumentParser, default: str = "") -> None:

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from export.commands.arguments import BASELINE, size
-from training.commands.arguments import Commands, positive
+from export.commands.arguments import BASELINE
+from training.commands.arguments import Commands, frame_size, positive
 
 
 def add(commands: Commands) -> None:
@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--engine", type=Path, default=BASELINE, help="%(default)s")
     parser.add_argument(
         "--cover",
-        type=_frame_size,
+        type=_cover,
         metavar="WIDTHxHEIGHT",
         help="first scale each picture down and crop it to a frame of this size; smaller pictures are left out",
     )
@@ -35,6 +35,6 @@ def run(options: argparse.Namespace) -> None:
     write_report(measured, judge.manifest, judge.head.threshold, sys.stdout)
 
 
-def _frame_size(text: str) -> tuple[int, int]:
-    width, height = size(text)
+def _cover(text: str) -> tuple[int, int]:
+    width, height = frame_size(text)
     return height, width

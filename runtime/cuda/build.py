@@ -22,7 +22,7 @@ OPTIONS = ("--std=c++17", "--fmad=false")
 
 def main(argv: list[str] | None = None) -> int:
     """Compile every image into ``--folder``."""
-    parser = argparse.ArgumentParser(prog="python -m runtime.cuda.build", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m runtime.cuda.build", description=__doc__.partition(": ")[2])
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write (default: %(default)s)")
     parser.add_argument(
         "--architectures",

@@ -27,11 +27,23 @@ def test_every_frame_is_on_the_sheet(tmp_path: Path) -> None:
 
 def test_a_gateway_that_fails_is_told(tmp_path: Path) -> None:
     """Where the gateway does not start, the demo says why and fails."""
-    done = run("demo", "--output", tmp_path, "--engine", tmp_path / "no-such.onnx", timeout_s=120)
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no engine")
+
+    done = run("demo", "--output", tmp_path, "--engine", broken, timeout_s=120)
 
     assert done.returncode == 1
     assert "the gateway ended with status 2" in done.stdout
-    assert "no-such.onnx" in done.stdout
+    assert "broken.onnx" in done.stdout
+
+
+def test_an_engine_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
+    """Before a broker is started or a folder made."""
+    done = run("demo", "--output", tmp_path / "out", "--engine", tmp_path / "no-such.onnx", timeout_s=60)
+
+    assert done.returncode == 2
+    assert "no-such.onnx: no such file" in done.stdout.replace("\n", "")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -236,7 +236,7 @@ def test_the_table_and_the_sheet(engines: Path, photos: Path, tmp_path: Path) ->
     assert re.search("full reference|quality", header)
     assert "votes of 3 up" in header
     assert "5.000" in next(line for line in done.stdout.splitlines() if "lake.png" in line)
-    assert "unmatched: no picture in" in done.stdout
+    assert "unmatched: no other picture in" in done.stdout
     assert (tmp_path / "sheet.png").stat().st_size > 1000
 
 

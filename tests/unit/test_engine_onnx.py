@@ -142,6 +142,8 @@ def test_a_file_that_is_not_there(opened: Open, tmp_path: Path) -> None:
     """The flag and the path are named."""
     with pytest.raises(EngineError, match=r"--engine .*none\.onnx: no such file"):
         opened(tmp_path / "none.onnx")
+    with pytest.raises(EngineError, match=r"--engine .*: a folder; give the \.onnx, \.plan or \.engine file in it"):
+        opened(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["engine.pt", "engine", "engine.plan.txt"])
