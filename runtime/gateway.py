@@ -19,7 +19,7 @@ from runtime.errors import FrameError
 from runtime.pipeline import Outcome, Pipeline
 from runtime.replies import Replies, captured_at_ms
 from stream.delivery import Delivery
-from stream.errors import StreamError
+from stream.errors import StuckError
 from stream.record import Batch, Partition
 from stream.source import Source
 
@@ -77,6 +77,7 @@ class Gateway:
 
         Raises:
             InferenceError, StreamError: the device or the broker failed; what was in hand is not committed.
+            StuckError: neither fails, and nothing comes of what is in hand.
         """
         ends = self._source.end_offsets() if until_drained else None
         courier = threading.Thread(target=self._deliver_all, name="framegate-courier", daemon=True)
@@ -126,7 +127,7 @@ class Gateway:
 
     def _finish(self) -> None:
         if not self.finish_in_hand(FINISH_S):
-            raise StreamError(f"{self._in_hand} batches were not delivered within {FINISH_S:g} s; not committed")
+            raise StuckError(f"{self._in_hand} batches were not delivered within {FINISH_S:g} s; not committed")
         self._raise_failure()
 
     def _raise_failure(self) -> None:
@@ -134,7 +135,7 @@ class Gateway:
             raise self._failure
         stuck_s = time.monotonic() - self._progress_s
         if self._in_hand and stuck_s > self._budget_s + FINISH_S:
-            raise StreamError(f"no batch was delivered for {stuck_s:.0f} s; nothing more is committed")
+            raise StuckError(f"no batch was delivered for {stuck_s:.0f} s; nothing more is committed")
 
     def _drained(self, ends: dict[Partition, int]) -> bool:
         if self._in_hand or not self._source.joined:

@@ -32,6 +32,9 @@ END_TO_END = Histogram(
     "From a frame's arrival at the broker to its reply's delivery.",
     buckets=AGES,
 )
+GONE = Counter(
+    "framegate_frames_gone_total", "Offsets of the input topic that its retention deleted before they were read."
+)
 REDELIVERED = Counter(
     "framegate_batches_given_up_total", "Batches that another member does again, because the group moved on."
 )

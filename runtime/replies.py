@@ -64,17 +64,21 @@ class Replies:
         return Reply(self._topics.output, record.key, to_json(decision), _cloud_event(record, id_))
 
     def _dead_letter(self, record: Record, error: FrameError) -> Reply:
-        headers: Headers = (
-            *record.headers,
+        ours: Headers = (
             ("framegate-source-topic", record.topic.encode()),
             ("framegate-source-partition", b"%d" % record.partition),
             ("framegate-source-offset", b"%d" % record.offset),
             ("framegate-reason", error.reason.encode()),
             ("framegate-detail", error.detail.encode(errors="replace")),
         )
-        omitted = (*headers, ("framegate-value-omitted", b"%d bytes" % len(record.value or b"")))
-        slim = Reply(self._topics.dead_letter, record.key, b"", omitted)
-        return Reply(self._topics.dead_letter, record.key, record.value, headers, slim)
+        without_value = (*ours, ("framegate-value-omitted", b"%d bytes" % len(record.value or b"")))
+        without_headers = (*without_value, ("framegate-headers-omitted", b"%d" % len(record.headers)))
+        without_key = (*without_headers, ("framegate-key-omitted", b"%d bytes" % len(record.key or b"")))
+        topic = self._topics.dead_letter
+        slimmest = Reply(topic, None, b"", without_key)
+        slimmer = Reply(topic, record.key, b"", without_headers, slimmest)
+        slim = Reply(topic, record.key, b"", (*record.headers, *without_value), slimmer)
+        return Reply(topic, record.key, record.value, (*record.headers, *ours), slim)
 
 
 def frame_id(record: Record) -> str:

@@ -1,15 +1,19 @@
 """The parts of a running gateway, opened in order and closed in the opposite one."""
 
 import logging
+import os
 import signal
+import sys
+import threading
 import time
 from contextlib import ExitStack
-from types import FrameType
-from typing import Self
+from types import FrameType, TracebackType
+from typing import Final, NoReturn, Self
 
 import numpy as np
 import simplejpeg
 
+from runtime import metrics
 from runtime.cpus import usable_cpus
 from runtime.decision import Decisions
 from runtime.errors import EngineError, FrameError
@@ -20,12 +24,16 @@ from runtime.replies import Replies, Topics
 from runtime.settings import Settings
 from stream.client import Cluster
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from stream.errors import StuckError
 from stream.hanging import end_hanging_transactions
 from stream.record import Record
 from stream.source import Source
 from stream.topics import message_limits, require_room, require_topics
 
 log = logging.getLogger("framegate")
+
+CLOSE_S: Final = 10.0
+"""How long a gateway that is stuck may take to leave."""
 
 
 class Service:
@@ -67,8 +75,20 @@ class Service:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, StuckError):
+            self._leave(error)
         self._stack.close()
+
+    def _leave(self, error: StuckError) -> NoReturn:
+        """End the process in spite of threads that do not: Python would wait for them, before a word was said."""
+        print(f"framegate: {error}", file=sys.stderr, flush=True)
+        closing = threading.Thread(target=self._stack.close, daemon=True)  # leaves the group; may wait for the device
+        closing.start()
+        closing.join(CLOSE_S)
+        os._exit(error.exit_code)
 
     def run(self) -> None:
         """Serve until a signal, or until drained where that was asked for."""
@@ -98,6 +118,7 @@ class Service:
             offset_reset=settings.offset_reset,
             on_revoked=self._gateway.finish_in_hand,
             on_hidden=lambda: end_hanging_transactions(cluster, settings.group, _replied(settings)),
+            on_gone=metrics.GONE.inc,
         )
         stack.callback(source.close)
         return source

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         None, description="worker threads (default: the CPUs that the container may use)"
     )
     max_batch: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="frames in a micro-batch at most")
-    max_wait_ms: Annotated[float, Field(ge=0, le=60_000)] = Field(
+    max_wait_ms: Annotated[float, Field(ge=0, le=5_000)] = Field(
         5, description="how long a batch waits for more frames after its first"
     )
     in_flight: Annotated[int, Field(ge=1, le=64)] = Field(3, description="batches judged at the same time")
@@ -210,7 +210,7 @@ def load_settings(argv: Sequence[str] | None = None) -> Settings:
 
 
 def _config_path(arguments: Sequence[str]) -> Path | None:
-    path = os.environ.get(f"{PREFIX}CONFIG")
+    path = next((value for name, value in os.environ.items() if name.upper() == f"{PREFIX}CONFIG"), None)
     for flag, value in zip(arguments, [*arguments[1:], ""], strict=False):
         if flag == "--config":
             path = value
@@ -219,7 +219,8 @@ def _config_path(arguments: Sequence[str]) -> Path | None:
     if path is None:
         return None
     try:
-        tomllib.loads(Path(path).read_bytes().decode())
+        if "config" in tomllib.loads(Path(path).read_bytes().decode()):
+            raise ConfigError(f"--config {path}: it names another file under config, which is not read: leave it out")
     except OSError as error:
         raise ConfigError(f"--config {path}: cannot read it: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

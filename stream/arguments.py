@@ -1,6 +1,7 @@
 """The flags that ``publish`` and ``tail`` share: which brokers, and how to talk to them."""
 
 import argparse
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -10,7 +11,8 @@ from stream.client import Cluster, typed_option
 from stream.errors import ClientOptionError
 
 BROKERS = "localhost:9092"
-OPTION = "FRAMEGATE_KAFKA__"
+TABLE = "FRAMEGATE_KAFKA"
+OPTION = f"{TABLE}__"
 ANSWER_S = 15.0
 """A person waits at the terminal: a broker that does not answer is reported sooner than a service would."""
 
@@ -45,8 +47,20 @@ def open_cluster(arguments: argparse.Namespace) -> Cluster:
 
 def _environment() -> dict[str, Any]:
     """Client options in the environment: where the gateway's password is kept too."""
-    names = {name: name.removeprefix(OPTION).lower() for name in os.environ if name.startswith(OPTION)}
-    return {option: typed_option(option, os.environ[name]) for name, option in names.items()}
+    given = {name.upper(): value for name, value in os.environ.items()}
+    options = _json(given.get(TABLE, "{}"))
+    options |= {name.removeprefix(OPTION).lower(): value for name, value in given.items() if name.startswith(OPTION)}
+    return {option: typed_option(option, value) for option, value in options.items()}
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise ClientOptionError(f"{TABLE}: not JSON: {error}") from error
+    if not isinstance(options, dict):
+        raise ClientOptionError(f'{TABLE}: JSON of client options is due, such as {{"security_protocol": "SASL_SSL"}}')
+    return options
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from kafka.errors import CommitFailedError, FencedInstanceIdError, KafkaError, MessageSizeTooLargeError
@@ -104,7 +105,8 @@ class ExactlyOnce:
                 self._transact(batch, replies)
                 return True
             except (CommitFailedError, FencedInstanceIdError) as error:
-                self._producer.abort_transaction()
+                with suppress(KafkaError):  # the broker may have ended it already
+                    self._producer.abort_transaction()
                 raise FencedError(f"fenced: our partitions belong to another member now ({error})") from error
             except KafkaError as error:
                 if time.monotonic() > deadline_s:
@@ -186,23 +188,27 @@ def acknowledge(futures: Sequence[Any], limit_s: float) -> None:
 
 
 def fitting(reply: Reply, limits: Limits) -> Reply:
-    """The reply, or its slim form where the topic does not take it whole.
+    """The reply, or the first of its slimmer forms that the topic takes.
 
     The broker is not left to refuse it: kafka-python then loses count of its records, and a transaction with it.
 
     Raises:
-        TopicError: it has no slim form: the topic's limit must be raised.
+        TopicError: it takes none: the topic's limit must be raised.
     """
-    size, limit = _size_bytes(reply), limits.get(reply.topic)
-    if limit is None or size <= limit:
+    limit, form = limits.get(reply.topic), reply
+    if limit is None:
         return reply
-    if reply.slim is None:
-        raise TopicError(
-            f"topic {reply.topic} takes {limit} bytes, not a record of {size}: raise its max.message.bytes to at least "
-            "that of the input topic"
-        )
-    log.warning("topic %s takes %d bytes, not a record of %d: sent without the frame", reply.topic, limit, size)
-    return reply.slim
+    while (size := _size_bytes(form)) > limit:
+        if form.slim is None:
+            raise TopicError(
+                f"topic {reply.topic} takes {limit} bytes, not a record of {size}: raise its max.message.bytes to at "
+                "least that of the input topic"
+            )
+        form = form.slim
+    if form is not reply:
+        whole = _size_bytes(reply)
+        log.warning("topic %s takes %d bytes, not a record of %d: sent without the frame", reply.topic, limit, whole)
+    return form
 
 
 def batch_size(limits: Limits) -> int:

@@ -11,6 +11,10 @@ class FencedError(StreamError):
     """Another member of the group owns our partitions now: what we had in hand is not committed."""
 
 
+class StuckError(StreamError):
+    """What is in hand does not come to its end: who waits for it as the process closes, waits for ever."""
+
+
 class ClientOptionError(StreamError):
     """A Kafka client option is unknown, or is one that framegate sets itself: the operator's fault."""
 

@@ -8,6 +8,7 @@ and readers of committed records stop in front of its replies. Kafka's own remed
 
 import logging
 import time
+import uuid
 from collections.abc import Collection
 from typing import Any
 
@@ -55,7 +56,10 @@ def _end(admin: KafkaAdminClient, group: str, topics: Collection[str]) -> int:
     if not ended:
         return 0
     marks = 0
-    for partition, state in admin.describe_producers(_partitions(admin, group, topics)).items():
+    states = admin.describe_producers(_partitions(admin, group, topics))
+    still = _ended(admin, group)  # one that began another transaction since is alive, and that one is its own
+    ended = {producer: how for producer, how in ended.items() if still.get(producer) == how}
+    for partition, state in states.items():
         for producer in state.active_producers:
             hangs = producer.current_transaction_start_offset >= 0 and producer.producer_id in ended
             if hangs and producer.last_timestamp < asked_ms - SETTLED_MS:
@@ -70,8 +74,17 @@ def _ended(admin: KafkaAdminClient, group: str) -> dict[int, bool]:
     return {
         each.producer_id: ENDED[each.state]
         for each in listings
-        if each.transactional_id.startswith(transactional_ids(group)) and each.state in ENDED
+        if _is_of(group, each.transactional_id) and each.state in ENDED
     }
+
+
+def _is_of(group: str, transactional_id: str) -> bool:
+    """Whether a member of the group has it; the ids of a group called ``GROUP-more`` begin alike."""
+    begin = transactional_ids(group)
+    try:
+        return transactional_id.startswith(begin) and bool(uuid.UUID(transactional_id.removeprefix(begin)))
+    except ValueError:
+        return False
 
 
 def _partitions(admin: KafkaAdminClient, group: str, topics: Collection[str]) -> list[TopicPartition]:

@@ -36,7 +36,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A record to be produced. ``slim`` is what is sent where the broker finds the whole reply too large."""
+    """A record to be produced. ``slim`` is what is sent where the topic does not take it whole."""
 
     topic: str
     key: bytes | None

@@ -9,12 +9,21 @@ from typing import Any
 
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError, RetriableError
+from kafka.errors import (
+    CommitFailedError,
+    KafkaError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RebalanceInProgressError,
+    RetriableError,
+    UnsupportedCodecError,
+)
 from kafka.future import Future
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stream.client import Cluster
-from stream.errors import StreamError
+from stream.errors import StreamError, TopicError
 from stream.record import Batch, Partition, Record
 
 log = logging.getLogger("framegate.stream")
@@ -36,10 +45,12 @@ class Source:
         cluster: where the topic is.
         topic: what to read.
         group: the consumer group.
-        offset_reset: ``earliest`` or ``latest``: where a group without offsets begins.
+        offset_reset: ``earliest`` or ``latest``: where the group begins in a partition that it has no offset in. An
+            end is committed before anything behind it is read: a group begins there once, not at every start.
         on_revoked: called in a thread of its own before partitions go; may commit, and should be quick. The
             client keeps sending heartbeats meanwhile.
         on_hidden: called every few seconds while an open transaction hides where the group stands in a partition.
+        on_gone: called with how many offsets retention took away before they were read.
     """
 
     def __init__(
@@ -51,6 +62,7 @@ class Source:
         offset_reset: str,
         on_revoked: Revoked,
         on_hidden: Callable[[], object] = lambda: None,
+        on_gone: Callable[[int], object] = lambda _: None,
     ) -> None:
         self.topic = topic
         self._group = group
@@ -59,12 +71,14 @@ class Source:
         self._heard_s = time.monotonic()
         self._on_revoked = on_revoked
         self._on_hidden = on_hidden
+        self._on_gone = on_gone
+        self._begins_at_end = offset_reset == "latest"
         self._looked_s = self._stood_s = time.monotonic()
         self.assigned: frozenset[Partition] = frozenset()
         self.joined = False
         self._consumer = cluster.consumer(
             group_id=group,
-            auto_offset_reset=offset_reset,
+            auto_offset_reset="none",  # the client would reset without a word, and to an end again and again
             partition_assignment_strategy=[RangePartitionAssignor],
         )
         self._consumer.subscribe([topic], listener=_Listener(self._revoked, self._assigned, self._consumer))
@@ -193,9 +207,74 @@ class Source:
             log.debug("nothing to read at the moment: %s: %s", type(error).__name__, error)
             time.sleep(min(timeout_ms / 1000, RETRY_S))
             return []
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError, LogTruncationError) as error:
+            self._find_place(error, timeout_ms)
+            return []
+        except UnsupportedCodecError as error:
+            raise TopicError(
+                f"{self.topic} holds compressed records, and what unpacks them is not installed ({error}): "
+                "pip install lz4 zstandard python-snappy; or publish without compression, which JPEGs do not gain by"
+            ) from error
         except KafkaError as error:
             raise StreamError(f"cannot read {self.topic}: {type(error).__name__}: {error}") from error
         return [_record(raw) for records in polled.values() for raw in records]
+
+    def _find_place(self, error: KafkaError, timeout_ms: float) -> None:
+        """Seek to where partitions are read from that have no place, or one that is not in the log any more.
+
+        A broker that does not answer now is asked again at the next poll, which fails in the same way.
+        """
+        try:
+            if isinstance(error, NoOffsetForPartitionError):
+                self._begin(error.args[0])
+            elif isinstance(error, OffsetOutOfRangeError):
+                self._skip_what_is_gone(error.args[0])
+            else:
+                self._go_back(error.divergent_offsets)
+        except KafkaError as fault:
+            log.debug("no place to read from yet: %s: %s", type(fault).__name__, fault)
+            time.sleep(min(timeout_ms / 1000, RETRY_S))
+
+    def _begin(self, partitions: Collection[Any]) -> None:
+        """Where the group has no offset: at the beginning, or at an end that is committed first."""
+        if not self._begins_at_end:
+            places = self._consumer.beginning_offsets(list(partitions))
+        else:
+            places = self._consumer.end_offsets(list(partitions))
+            if not self.commit({Partition(*partition): end for partition, end in places.items()}):
+                return  # the group moved on: the partitions come anew, to us or to another
+        for partition, offset in places.items():
+            log.info("group %s begins at offset %d of %s/%d", self._group, offset, *partition)
+            self._consumer.seek(partition, offset)
+
+    def _skip_what_is_gone(self, places: Mapping[Any, int]) -> None:
+        begins = self._consumer.beginning_offsets(list(places))
+        for partition, begin in begins.items():
+            place = places[partition]
+            if place < begin:
+                log.warning(
+                    "%s/%d: offsets %d to %d were deleted by the topic's retention before they were read",
+                    *partition,
+                    place,
+                    begin - 1,
+                )
+                self._on_gone(begin - place)
+            else:
+                log.warning(
+                    "%s/%d ends before offset %d, where group %s stands: the topic was made anew, or a broker lost "
+                    "records; it is read from offset %d, its first",
+                    *partition,
+                    place,
+                    self._group,
+                    begin,
+                )
+            self._consumer.seek(partition, begin)
+
+    def _go_back(self, places: Mapping[Any, Any]) -> None:
+        for partition, place in places.items():
+            log.warning("%s/%d: a broker lost records that were read already; it goes on where they end", *partition)
+            if place is not None:  # None: unknown; if our place is beyond the end, the next fetch says so
+                self._consumer.seek(partition, place.offset)
 
     def _require_answer(self) -> None:
         """Ask now and then whether the broker is there: to a poll, an idle topic and a dead broker look alike."""
@@ -253,15 +332,24 @@ class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         await self._in_thread(lost=False)
+        self._forget_answers()
         # kafka-python keeps the position of a partition that comes back to us, although what was polled of it
         # and not committed is given up here: without this, those records would be skipped.
         self._consumer._subscription.assign_from_subscribed([])
 
     async def on_partitions_lost(self, lost: Any) -> None:
         await self._in_thread(lost=True)
+        self._forget_answers()
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         self._assigned(assigned)
+
+    def _forget_answers(self) -> None:
+        """kafka-python keeps an answer that came too late and gives it, however old, when it is asked again.
+
+        Where the group stood before it moved on would be read once more, and decided once more.
+        """
+        self._consumer._coordinator._offset_fetch_futures.clear()
 
     async def _in_thread(self, *, lost: bool) -> None:
         done = Future()

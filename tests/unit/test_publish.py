@@ -1,5 +1,6 @@
 """What is published and when, without a broker."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from stream.arguments import add_cluster_arguments, open_cluster
+from stream.errors import ClientOptionError
 from stream.footage import FootageError, Shot, open_footage, without_password
 from stream.publish import _paced, _thinned
 from tests.command import ROOT, run
@@ -29,7 +32,7 @@ def test_frames_keep_to_the_schedule() -> None:
         if index == 5:
             time.sleep(0.5)
 
-    assert 0.95 <= time.monotonic() - began_s < 1.3
+    assert 0.94 <= time.monotonic() - began_s < 1.4  # 1.45 if later frames were delayed
 
 
 def test_a_stop_ends_the_wait() -> None:
@@ -144,6 +147,21 @@ def test_a_wrong_flag_is_refused(flags: list[str]) -> None:
 
     assert done.returncode == 2
     assert flags[0] in done.stderr
+
+
+def test_client_options_come_as_the_gateways(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As JSON in FRAMEGATE_KAFKA, and each by its own variable, which wins; in either case of letters."""
+    monkeypatch.setenv("FRAMEGATE_KAFKA", '{"security_protocol": "SSL", "client_id": "a"}')
+    monkeypatch.setenv("framegate_kafka__client_id", "b")
+    parser = argparse.ArgumentParser()
+    add_cluster_arguments(parser)
+
+    options = open_cluster(parser.parse_args([])).options
+
+    assert (options["security_protocol"], options["client_id"]) == ("SSL", "b")
+    monkeypatch.setenv("FRAMEGATE_KAFKA", "SSL")
+    with pytest.raises(ClientOptionError, match="FRAMEGATE_KAFKA: not JSON"):
+        open_cluster(parser.parse_args([]))
 
 
 def test_publish_and_tail_need_no_runtime() -> None:

@@ -15,6 +15,8 @@ from runtime.heads import Utility
 from runtime.pipeline import Judgement, Outcome
 from runtime.policy import Policy
 from runtime.replies import Replies, Topics, captured_at_ms, frame_id
+from stream.delivery import fitting
+from stream.errors import TopicError
 from stream.record import Headers, Record, Reply
 from tests.engines import fitting_manifest
 
@@ -105,7 +107,22 @@ def test_a_dead_letter_can_do_without_the_bytes(value: bytes | None, size: bytes
     assert slim is not None
     assert (slim.topic, slim.key, slim.value) == ("dead", b"cam-7", b"")
     assert slim.headers == (*letter.headers, ("framegate-value-omitted", size))
-    assert slim.slim is None
+
+
+def test_a_dead_letter_fits_whatever_was_large_in_it() -> None:
+    """First without the bytes, then without the frame's headers, then without its key; too small a topic is told."""
+    large = frame(value=b"x", key=b"k" * 5000, headers=(("note", b"n" * 5000),))
+    [letter] = replies_to(large, BAD)
+
+    def kept(limit: int) -> tuple[int, list[str]]:
+        form = fitting(letter, {"dead": limit})
+        return len(form.key or b""), [name for name, _ in form.headers if name == "note" or name.endswith("-omitted")]
+
+    assert kept(20_000) == (5000, ["note"])
+    assert kept(9_000) == (5000, ["framegate-value-omitted", "framegate-headers-omitted"])
+    assert kept(2_000) == (0, ["framegate-value-omitted", "framegate-headers-omitted", "framegate-key-omitted"])
+    with pytest.raises(TopicError, match="topic dead takes 100 bytes, not a record of"):
+        kept(100)
 
 
 def test_a_tombstone_stays_one() -> None:

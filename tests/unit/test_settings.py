@@ -283,6 +283,16 @@ def test_client_options_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings(ENGINE).kafka_options == {"security_protocol": "SSL", "linger_ms": 5}
 
 
+def test_a_settings_file_that_would_not_be_read_is_refused(toml: Toml, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable is read in either case, and a file names no other file."""
+    monkeypatch.setenv("framegate_config", "/nowhere.toml")
+    with pytest.raises(ConfigError, match=r"--config /nowhere\.toml: cannot read it"):
+        load_settings(ENGINE)
+    path = toml("config = 'other.toml'\n")
+    with pytest.raises(ConfigError, match=rf"--config {path}: it names another file"):
+        load_settings([*ENGINE, "--config", str(path)])
+
+
 SECRETS = ["sasl_plain_password=hunter2", "ssl_password=hunter2", "proxy_url=socks5://gate:hunter2@proxy:1080"]
 
 

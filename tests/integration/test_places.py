@@ -1,0 +1,97 @@
+"""Where a group begins, and what becomes of a place that the topic does not have any more."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+import pytest
+from kafka import KafkaAdminClient
+from kafka.structs import TopicPartition
+
+from stream.client import Cluster
+from stream.record import Partition, Record
+from stream.source import Source
+from tests.route import Route, good_frames
+
+pytestmark = pytest.mark.kafka
+
+Routes = Callable[..., Route]
+
+
+def test_a_group_begins_at_the_end_once(route: Routes) -> None:
+    """With ``latest``: what came before it is left out; what comes while no member is there, is read."""
+    here = route(partitions=2)
+    here.publish(good_frames(12))
+    with closing(_source(here, "latest")) as source:
+        _poll_until(source, lambda _: len(source.positions()) == 2)
+        first = here.committed()
+    assert sum(first.values()) == 12
+    here.publish(good_frames(7))
+
+    with closing(_source(here, "latest")) as source:
+        records = _poll_until(source, lambda polled: len(polled) == 7)
+
+    assert {record.offset >= first[record.partition] for record in records} == {True}
+    assert here.committed() == first  # what was polled and not done is read again
+
+
+def test_a_group_begins_at_the_beginning(route: Routes) -> None:
+    """With ``earliest``: every record, and nothing is committed for it."""
+    here = route(partitions=2)
+    here.publish(good_frames(12))
+
+    with closing(_source(here, "earliest")) as source:
+        records = _poll_until(source, lambda polled: len(polled) == 12)
+
+    assert {record.offset for record in records if record.partition == records[0].partition} >= {0}
+    assert sum(here.committed().values()) == 0
+
+
+@pytest.mark.parametrize("reset", ["earliest", "latest"])
+def test_what_retention_took_is_told(route: Routes, reset: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Offsets that are gone are counted and logged, and all that is left is read, whatever a new group would do."""
+    here = route(partitions=1)
+    here.publish(good_frames(10))
+    gone: list[int] = []
+    with closing(_source(here, "earliest")) as source:
+        _poll_until(source, lambda polled: len(polled) == 10)
+        assert source.commit({Partition(here.frames, 0): 2})
+    with KafkaAdminClient(bootstrap_servers=here.bootstrap.split(",")) as admin:
+        admin.delete_records({TopicPartition(here.frames, 0): 6})
+
+    with closing(_source(here, reset, on_gone=gone.append)) as source:
+        records = _poll_until(source, lambda polled: len(polled) == 4)
+
+    assert [record.offset for record in records] == [6, 7, 8, 9]
+    assert gone == [4]
+    assert f"{here.frames}/0: offsets 2 to 5 were deleted by the topic's retention" in caplog.text
+
+
+def test_a_topic_that_was_made_anew_is_read_from_its_beginning(route: Routes, caplog: pytest.LogCaptureFixture) -> None:
+    """The group's offset lies beyond the end: nothing that is there is skipped."""
+    here = route(partitions=1)
+    here.publish(good_frames(5))
+    with closing(_source(here, "latest")) as source:
+        _poll_until(source, lambda _: len(source.positions()) == 1)
+        assert source.commit({Partition(here.frames, 0): 100})
+
+    with closing(_source(here, "latest")) as source:
+        records = _poll_until(source, lambda polled: len(polled) == 5)
+
+    assert [record.offset for record in records] == [0, 1, 2, 3, 4]
+    assert "ends before offset 100" in caplog.text
+
+
+def _source(here: Route, reset: str, on_gone: Callable[[int], object] = lambda _: None) -> Source:
+    cluster = Cluster(here.bootstrap)
+    return Source(cluster, here.frames, here.group, offset_reset=reset, on_revoked=lambda: None, on_gone=on_gone)
+
+
+def _poll_until(source: Source, enough: Callable[[Sequence[Record]], bool], limit_s: float = 30) -> list[Record]:
+    records: list[Record] = []
+    deadline_s = time.monotonic() + limit_s
+    while not enough(records):
+        assert time.monotonic() < deadline_s, f"only {len(records)} records after {limit_s:g} s"
+        batch = source.next_batch(8, 0, idle_ms=50)
+        records += batch.records if batch else ()
+    return records
