@@ -337,6 +337,7 @@ def test_a_run_gives_a_checkpoint_of_both_stages(
             "nowhere.safetensors: No such file or directory",
         ),
         (["--weights", "lite.pth"], "efficientnet-lite0 has those of its package"),
+        (["--trunk", "trunk.safetensors", "--weights", "none"], "--weights none: of a trunk that is trained here"),
     ],
 )
 def test_what_cannot_be_trained_is_said(

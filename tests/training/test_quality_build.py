@@ -258,6 +258,23 @@ def built(folder: Path, opinions_file: Path, tmp_path_factory: pytest.TempPathFa
     return output
 
 
+def test_opinions_without_a_test_side_are_told_before_the_work(
+    folder: Path, opinions_file: Path, tmp_path: Path
+) -> None:
+    """They are fitted to the test side's pictures, and nothing is distorted where there are none."""
+    plan = Plan((folder,), size=(HEIGHT, WIDTH), cuts=1, draws=4, test_share=0.0, seed=3)
+    with pytest.raises(ConfigError, match=r"none of 4 photographs is on it \(--test-share 0\)"):
+        build(tmp_path / "proxy", plan, Silent(), scores=read_opinions(opinions_file, ["i25"]))
+    assert not (tmp_path / "proxy" / "pictures").exists()
+
+
+def test_a_name_that_is_not_utf8_is_told_before_the_work(tmp_path: Path) -> None:
+    """A set's table is UTF-8: the name could not stand in it."""
+    photograph(tmp_path / "a.png", 0).rename(tmp_path / "a\udcff.png")
+    with pytest.raises(ConfigError, match="a name that is not UTF-8"):
+        find_photographs([tmp_path], None, 0)
+
+
 def test_a_built_set_has_every_kind_at_every_level_to_test_on(built: Path) -> None:
     """Of the test's photographs; the others have two strengths of half as many kinds as draws. No content is both."""
     rated = read_proxy(built)

@@ -349,6 +349,14 @@ def test_tids_names_are_of_either_case(tmp_path: Path) -> None:
     assert found.mos5() == pytest.approx([1 + 4 * 5.5 / 9, 1 + 4 * 3.25 / 9])
 
 
+def test_tids_levels_are_strengths_but_of_three_kinds(tmp_path: Path) -> None:
+    """Blocks get fewer and stronger, brightness and contrast go up and down by turns: no ladder is made of them."""
+    names = [f"i01_{kind:02}_3.bmp" for kind in (14, 15, 16, 17, 18)]
+    files = [*(f"distorted_images/{name}" for name in names), "reference_images/i01.bmp"]
+    found = read_rated(tid(tmp_path, [f"5.5 {name}" for name in names], files))
+    assert [one.level for one in found.pictures] == [3, None, None, None, 3]
+
+
 def test_deviations_of_tids_means_are_not_taken_for_those_of_opinions(tmp_path: Path) -> None:
     """A Gaussian of that width would put nearly all votes on one score."""
     files = ["distorted_images/i01_20_2.bmp", "reference_images/I01.BMP"]
@@ -533,6 +541,10 @@ def test_beside_sets_without_sides_others_keep_theirs() -> None:
     with pytest.raises(ConfigError, match="other has sides of its own"):
         divided(options, [own])
     assert divided(argparse.Namespace(split_seed=None, split_of="content"), [own, plain]) == [own, plain]
+    large = judged([str(at) for at in range(10073)])
+    proxy = dataclasses.replace(own, proxy=True)
+    by_paper = argparse.Namespace(split_seed=0, split_of="paper")
+    assert divided(by_paper, [proxy, large]) == [proxy, with_sides(large, 0, "paper")]
 
 
 def test_results_over_seeds_are_told_by_the_middle() -> None:

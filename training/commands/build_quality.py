@@ -30,14 +30,17 @@ def add(tasks: Commands) -> None:
     )
     parser.add_argument("--cuts", type=positive, default=4, help="references of a photograph, at most (%(default)s)")
     parser.add_argument(
-        "--draws", type=positive, default=20, help="distorted pictures of a reference to train on (%(default)s)"
+        "--draws",
+        type=positive,
+        default=20,
+        help="distorted pictures of a reference to train on, two of a kind: an even number (%(default)s)",
     )
     parser.add_argument("--limit", type=positive, metavar="COUNT", help="photographs of a folder, at most")
     parser.add_argument(
         "--test-share",
         type=share,
         default=0.1,
-        help="of photographs; each gets every kind at five levels (%(default)s)",
+        help="of photographs; each gets every kind at all its levels (%(default)s)",
     )
     parser.add_argument("--votes", type=positive, default=107, help="drawn for each picture (%(default)s)")
     parser.add_argument("--seed", type=natural, default=0, help="of all that is drawn (%(default)s)")

@@ -148,8 +148,9 @@ def _teachers(options: argparse.Namespace, rated: "RatedSet") -> "RatedSet":
 
     if options.train_set is None:
         return side_of(rated, "train")
-    other = read_rated(options.train_set)
-    return side_of(other if has_sides(other) else divided(options, [other])[0], "train")
+    other = read_rated(options.train_set, options.layout)
+    keeps = has_sides(other) and (other.proxy or options.split_of == "content")
+    return side_of(other if keeps else divided(options, [other])[0], "train")
 
 
 def _blur(options: argparse.Namespace, gates: "list[QualityGate]") -> "BlurTest | None":

@@ -78,6 +78,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 def divided(options: argparse.Namespace, sets: "list[RatedSet]") -> "list[RatedSet]":
     """The sets with the sides that the options ask for; beside one without sides, those that have some keep them.
 
+    The paper's way replaces the sides of a published set, never a proxy's: its test side alone has whole ladders.
+
     Raises:
         ConfigError: see ``training.quality.splits.with_sides``; or a way of dividing is named without a seed.
     """
@@ -88,8 +90,14 @@ def divided(options: argparse.Namespace, sets: "list[RatedSet]") -> "list[RatedS
         if options.split_of != DIVISIONS[0]:
             raise ConfigError(f"--split-of {options.split_of} goes with --split-seed, which draws the sides")
         return sets
-    keep = options.split_of == DIVISIONS[0] and not all(map(has_sides, sets))
-    return [one if keep and has_sides(one) else with_sides(one, options.split_seed, options.split_of) for one in sets]
+    by_content = options.split_of == DIVISIONS[0]
+    keep = not all(map(has_sides, sets)) or not by_content
+    return [
+        one
+        if keep and has_sides(one) and (by_content or one.proxy)
+        else with_sides(one, options.split_seed, options.split_of)
+        for one in sets
+    ]
 
 
 def read_divided(options: argparse.Namespace, folders: Sequence[Path]) -> "list[RatedSet]":

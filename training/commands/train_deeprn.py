@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime.errors import ConfigError
 from training.commands import fitting
 from training.commands.arguments import Commands, positive
 from training.commands.origin import IMAGENET, begun_with, of_held_out, provenance, weights_sha256
@@ -45,7 +46,7 @@ def add(tasks: Commands) -> None:
     parser.add_argument("--head", choices=("distribution", "mos"), help="mos: the mean alone, with loss euclidean")
     parser.add_argument(
         "--weights",
-        default="imagenet",
+        default=IMAGENET,
         metavar="WEIGHTS",
         help="of the trunk: imagenet (its package's), none (random), or torchvision's file of ResNet-101 (%(default)s)",
     )
@@ -63,6 +64,10 @@ def run(options: argparse.Namespace) -> None:
     from training.quality.teachers import both_sides
 
     fitting.begin(options)
+    if options.trunk is not None and options.weights != IMAGENET:
+        raise ConfigError(
+            f"--weights {options.weights}: of a trunk that is trained here, and --trunk gives one: leave one out"
+        )
     recipe = asked_recipe(options)
     _require_weights(options, recipe)
     sets = read_divided(options, options.data)

@@ -94,6 +94,11 @@ def build(
             raise ConfigError(f"{folder} holds a quality set already: give another --output, or delete it")
         photographs = find_photographs(plan.folders, plan.limit, plan.seed)
         works = [_Work(one, split_of(one.sha256, plan.test_share)) for one in photographs]
+        if isinstance(scores, Opinions) and all(work.split != "test" for work in works):
+            raise ConfigError(
+                f"people's scores are fitted to the test side, and none of {len(works)} photographs is on it "
+                f"(--test-share {plan.test_share:g}): give more, or a larger share, or another set's --calibration"
+            )
         watcher.begin("distorting", len(works))
         measured: list[Measured] = []
         for each in made_ahead(lambda work: _measured(folder, plan, work), works, workers=workers, ahead=2 * workers):

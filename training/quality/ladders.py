@@ -1,4 +1,4 @@
-"""Kinds of distortion of the proxy set, each with five strengths: TID2013's 24, and some that cameras add."""
+"""Kinds of distortion of the proxy set, each with its levels: TID2013's 24, and some that cameras add."""
 
 from training.damage import tid
 from training.damage.tid import Ladder, between, five

@@ -52,9 +52,19 @@ def find_photographs(folders: Sequence[Path], limit: int | None, seed: int) -> l
             if min(height, width) < LEAST_SIDE:
                 raise ConfigError(f"{path} has {width} x {height} pixels; {LEAST_SIDE} x {LEAST_SIDE} are the least")
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            name = f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}"
+            name = _utf8(path, f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}")
             found.setdefault(sha256, Photograph(path, name, sha256))
     return list(found.values())
+
+
+def _utf8(path: Path, name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{str(path)!r}: a name that is not UTF-8 cannot stand in a set's table: rename it"
+        ) from error
+    return name
 
 
 def cuts(photograph: Photograph, size: tuple[int, int], count: int, seed: int) -> list[Pixels]:

@@ -49,11 +49,20 @@ def splits(rated: RatedSet, *, seeds: int = 10, test_share: float = 0.2) -> list
     Raises:
         ConfigError: so few contents that one side would have none.
     """
+    return [split_of_seed(rated, seed, test_share) for seed in range(seeds)]
+
+
+def split_of_seed(rated: RatedSet, seed: int, test_share: float = 0.2) -> SplitOfSeed:
+    """One of ``splits``.
+
+    Raises:
+        ConfigError: so few contents that one side would have none.
+    """
     contents = sorted({one.content for one in rated.pictures})
     count = round(test_share * len(contents))
     if not 0 < count < len(contents):
         raise ConfigError(f"{rated.name}: {test_share:g} of {len(contents)} contents leaves one side without any")
-    return [SplitOfSeed(seed, _fold(contents, seed, count)) for seed in range(seeds)]
+    return SplitOfSeed(seed, _fold(contents, seed, count))
 
 
 def paper_split(rated: RatedSet, seed: int) -> SplitOfSeed:
@@ -83,7 +92,7 @@ def with_sides(rated: RatedSet, seed: int, of: Division) -> RatedSet:
     """
     if of == "content" and has_sides(rated):
         raise ConfigError(f"{rated.name} has sides of its own, so none are drawn by a seed: leave --split-seed out")
-    split = paper_split(rated, seed) if of == "paper" else splits(rated, seeds=seed + 1)[seed]
+    split = paper_split(rated, seed) if of == "paper" else split_of_seed(rated, seed)
     return dataclasses.replace(split.apply(rated), digest=f"{rated.digest}{SPLIT}{of} {seed})")
 
 

@@ -17,6 +17,9 @@ TABLE = "mos_with_names.txt"
 SCALE = (0.0, 9.0)
 """As published; the highest means are about 7."""
 CONTENTS = 25
+UNORDERED = frozenset({15, 16, 17})
+"""Kinds whose level is no strength: brightness and contrast go up and down by turns, and of blocks of a colour there
+are ten faint ones at the first level and two strong ones at the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def _read(root: Path, release: Release) -> RatedSet:
             content=line.content,
             mos=line.mos,
             kind=f"{line.kind:02}",
-            level=float(line.level),
+            level=None if line.kind in UNORDERED else float(line.level),
         )
         for line in lines
     )
