@@ -1,12 +1,17 @@
 """Kinds of values on the benchmarks' command lines."""
 
-import argparse
 from pathlib import Path
+
+from runtime.errors import ConfigError
 
 
 def engine_file(text: str) -> Path:
-    """The path of a file that is there."""
+    """The path of a file.
+
+    Raises:
+        ConfigError: it is not there.
+    """
     path = Path(text)
     if not path.is_file():
-        raise argparse.ArgumentTypeError(f"{text}: no such file")
+        raise ConfigError(f"{text}: no such file")
     return path

@@ -22,10 +22,7 @@ def test_an_engine_that_is_not_there_is_told(
     """By every benchmark that takes one, and nothing is started."""
     pytest.importorskip("confluent_kafka", reason="the load generator, of the extra dev")
 
-    with pytest.raises(SystemExit) as refused:
-        main([*words, str(tmp_path / "none.onnx")])
-
-    assert refused.value.code == 2
+    assert main([*words, str(tmp_path / "none.onnx")]) == 2
     assert "none.onnx: no such file" in capsys.readouterr().err
 
 
