@@ -73,7 +73,7 @@ class Source:
         self._on_hidden = on_hidden
         self._on_gone = on_gone
         self._begins_at_end = offset_reset == "latest"
-        self._looked_s = self._stood_s = time.monotonic()
+        self._looked_s = self._stood_s = self._member_s = time.monotonic()
         self.assigned: frozenset[Partition] = frozenset()
         self.joined = False
         self._consumer = cluster.consumer(
@@ -90,12 +90,13 @@ class Source:
 
         Raises:
             StreamError: the broker refuses us, has not answered for longer than the budget, or has not said for as
-                long where the group stands.
+                long where the group stands, or which partitions are ours.
         """
         self._require_positions()
         records = self._poll(max_records, idle_ms)
         if not records:
             self._require_answer()
+            self._require_membership()
             return None
         self._heard_s = time.monotonic()
         began_s = time.monotonic()
@@ -288,6 +289,16 @@ class Source:
             if silent_s > self._budget_s:
                 raise StreamError(f"the broker has not answered for {silent_s:.0f} s ({error})") from error
 
+    def _require_membership(self) -> None:
+        """Notice a client that waits for ever to be given partitions.
+
+        Where its poll's time ends between the group's answer and the assignment, kafka-python 3.0.12 forgets the
+        assignment, takes itself for a member and reads nothing. Only a new process joins again.
+        """
+        waited_s = time.monotonic() - self._member_s
+        if not self.joined and waited_s > self._budget_s:
+            raise StreamError(f"group {self._group} has given us no partitions of {self.topic} for {waited_s:.0f} s")
+
     def _require_positions(self) -> None:
         """Look now and then whether every partition has a place to read from: the client waits for one for ever."""
         now_s = time.monotonic()
@@ -315,6 +326,7 @@ class Source:
             self._on_revoked()
         self.assigned = frozenset()
         self.joined = False
+        self._member_s = time.monotonic()  # since when we wait to be given some
 
     def _assigned(self, partitions: Iterable[Any]) -> None:
         self.assigned = frozenset(Partition(*partition) for partition in partitions)

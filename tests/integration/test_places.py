@@ -87,11 +87,11 @@ def _source(here: Route, reset: str, on_gone: Callable[[int], object] = lambda _
     return Source(cluster, here.frames, here.group, offset_reset=reset, on_revoked=lambda: None, on_gone=on_gone)
 
 
-def _poll_until(source: Source, enough: Callable[[Sequence[Record]], bool], limit_s: float = 30) -> list[Record]:
+def _poll_until(source: Source, enough: Callable[[Sequence[Record]], bool], limit_s: float = 60) -> list[Record]:
     records: list[Record] = []
     deadline_s = time.monotonic() + limit_s
     while not enough(records):
         assert time.monotonic() < deadline_s, f"only {len(records)} records after {limit_s:g} s"
-        batch = source.next_batch(8, 0, idle_ms=50)
+        batch = source.next_batch(8, 0, idle_ms=1000)  # short polls can lose an assignment: Source
         records += batch.records if batch else ()
     return records
