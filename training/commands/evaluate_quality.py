@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigError
 from training.commands.arguments import Commands, natural
-from training.commands.quality_sets import add_output, add_sets, divided, read_sets
+from training.commands.quality_sets import add_output, add_sets, divided, keeps_sides, read_sets
 from training.commands.quality_splits import AskedSplits, asked_splits, told_over_splits
 
 if TYPE_CHECKING:
@@ -144,13 +144,11 @@ def _on_set(
 def _teachers(options: argparse.Namespace, rated: "RatedSet") -> "RatedSet":
     from training.quality.evaluation import side_of
     from training.quality.readers import read_rated
-    from training.quality.splits import has_sides
 
     if options.train_set is None:
         return side_of(rated, "train")
     other = read_rated(options.train_set, options.layout)
-    keeps = has_sides(other) and (other.proxy or options.split_of == "content")
-    return side_of(other if keeps else divided(options, [other])[0], "train")
+    return side_of(other if keeps_sides(options, other) else divided(options, [other])[0], "train")
 
 
 def _blur(options: argparse.Namespace, gates: "list[QualityGate]") -> "BlurTest | None":

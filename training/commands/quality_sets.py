@@ -90,14 +90,18 @@ def divided(options: argparse.Namespace, sets: "list[RatedSet]") -> "list[RatedS
         if options.split_of != DIVISIONS[0]:
             raise ConfigError(f"--split-of {options.split_of} goes with --split-seed, which draws the sides")
         return sets
-    by_content = options.split_of == DIVISIONS[0]
-    keep = not all(map(has_sides, sets)) or not by_content
+    keep = options.split_of != DIVISIONS[0] or not all(map(has_sides, sets))
     return [
-        one
-        if keep and has_sides(one) and (by_content or one.proxy)
-        else with_sides(one, options.split_seed, options.split_of)
+        one if keep and keeps_sides(options, one) else with_sides(one, options.split_seed, options.split_of)
         for one in sets
     ]
+
+
+def keeps_sides(options: argparse.Namespace, rated: "RatedSet") -> bool:
+    """Whether a set has sides of its own that the options' way of dividing leaves as they are."""
+    from training.quality.splits import has_sides
+
+    return has_sides(rated) and (rated.proxy or options.split_of == DIVISIONS[0])
 
 
 def read_divided(options: argparse.Namespace, folders: Sequence[Path]) -> "list[RatedSet]":
