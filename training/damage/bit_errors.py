@@ -18,8 +18,8 @@ SEEN, TRIES = 3.0, 8
 def jpeg_errors(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
     """``share`` of the rows of 16x16 blocks get one wrong bit; each row begins anew (restart markers).
 
-    Of ``TRIES`` bits the first that is seen is taken, or the last. With one seed, what a smaller share hits a larger
-    one hits too.
+    Of ``TRIES`` bits of a row the first that is seen is taken. Rows in which none is, of sky for one, come last: so a
+    larger share is always seen to be one. With one seed, what a smaller share hits a larger one hits too.
     """
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     columns = -(-pixels.shape[1] // UNIT)
@@ -28,19 +28,32 @@ def jpeg_errors(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixel
     assert done
     intact = encoded.reshape(-1)
     rows = _intervals(intact)
-    order = rng.permutation(len(rows))
-    places, bits = rng.random((TRIES, len(rows))), rng.integers(8, size=(TRIES, len(rows)))
+    order = [int(row) for row in rng.permutation(len(rows))]
+    broken, unseen = _broken(intact, rows, rng)
+    order.sort(key=unseen.__contains__)
+    content = intact.copy()
+    for row in order[: max(1, round(share * len(rows)))]:
+        content[slice(*rows[row])] = broken[slice(*rows[row])]
+    return _decoded(content)
+
+
+def _broken(
+    intact: NDArray[np.uint8], rows: list[tuple[int, int]], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], set[int]]:
+    """The file with a wrong bit in every row, and the rows in which no bit that was tried is seen."""
     content, whole = intact.copy(), _decoded(intact)
-    unseen, decoded = list(order[: max(1, round(share * len(rows)))]), whole
-    for own_places, own_bits in zip(places, bits, strict=True):
+    unseen = set(range(len(rows)))
+    for own_places, own_bits in zip(
+        rng.random((TRIES, len(rows))), rng.integers(8, size=(TRIES, len(rows))), strict=True
+    ):
         for row in unseen:
             content[slice(*rows[row])] = intact[slice(*rows[row])]
             _flip(content, rows[row], float(own_places[row]), int(own_bits[row]))
         decoded = _decoded(content)
-        unseen = [row for row in unseen if _change(decoded, whole, row) < SEEN]
+        unseen = {row for row in unseen if _change(decoded, whole, row) < SEEN}
         if not unseen:
             break
-    return decoded
+    return content, unseen
 
 
 def _decoded(content: NDArray[np.uint8]) -> Pixels:
