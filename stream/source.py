@@ -46,7 +46,8 @@ class Source:
         topic: what to read.
         group: the consumer group.
         offset_reset: ``earliest`` or ``latest``: where the group begins in a partition that it has no offset in. An
-            end is committed before anything behind it is read: a group begins there once, not at every start.
+            end is committed before anything behind it is read: a group begins there once, not at every start. A
+            partition that is added while we are a member is read from its beginning either way.
         on_revoked: called in a thread of its own before partitions go; may commit, and should be quick. The
             client keeps sending heartbeats meanwhile.
         on_hidden: called every few seconds while an open transaction hides where the group stands in a partition.
@@ -74,6 +75,7 @@ class Source:
         self._on_gone = on_gone
         self._begins_at_end = offset_reset == "latest"
         self._looked_s = self._stood_s = self._member_s = time.monotonic()
+        self._founding: frozenset[int] | None = None
         self.assigned: frozenset[Partition] = frozenset()
         self.joined = False
         self._consumer = cluster.consumer(
@@ -93,6 +95,8 @@ class Source:
                 long where the group stands, or which partitions are ours.
         """
         self._require_positions()
+        if self.joined:
+            self._founding_partitions()
         records = self._poll(max_records, idle_ms)
         if not records:
             self._require_answer()
@@ -238,15 +242,22 @@ class Source:
 
     def _begin(self, partitions: Collection[Any]) -> None:
         """Where the group has no offset: at the beginning, or at an end that is committed first."""
-        if not self._begins_at_end:
-            places = self._consumer.beginning_offsets(list(partitions))
-        else:
-            places = self._consumer.end_offsets(list(partitions))
-            if not self.commit({Partition(*partition): end for partition, end in places.items()}):
-                return  # the group moved on: the partitions come anew, to us or to another
+        founding = self._founding_partitions() if self._begins_at_end else frozenset()
+        old = [partition for partition in partitions if partition.partition in founding]
+        places = self._consumer.end_offsets(old) if old else {}
+        if places and not self.commit({Partition(*partition): end for partition, end in places.items()}):
+            return  # the group moved on: the partitions come anew, to us or to another
+        if new := [partition for partition in partitions if partition not in places]:
+            places = {**places, **self._consumer.beginning_offsets(new)}
         for partition, offset in places.items():
             log.info("group %s begins at offset %d of %s/%d", self._group, offset, *partition)
             self._consumer.seek(partition, offset)
+
+    def _founding_partitions(self) -> frozenset[int]:
+        """The topic's partitions when we joined: all that is in a later one came after we began to watch the topic."""
+        if self._founding is None:
+            self._founding = frozenset(self._consumer.partitions_for_topic(self.topic) or ())
+        return self._founding
 
     def _skip_what_is_gone(self, places: Mapping[Any, int]) -> None:
         begins = self._consumer.beginning_offsets(list(places))

@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 from kafka import KafkaAdminClient
+from kafka.admin import NewPartitions
 from kafka.structs import TopicPartition
 
 from stream.client import Cluster
@@ -45,6 +46,23 @@ def test_a_group_begins_at_the_beginning(route: Routes) -> None:
 
     assert {record.offset for record in records if record.partition == records[0].partition} >= {0}
     assert sum(here.committed().values()) == 0
+
+
+def test_a_partition_that_is_added_is_read_from_its_beginning(route: Routes) -> None:
+    """Also with ``latest``: what comes before a member learns of the partition is not skipped."""
+    here = route(partitions=1)
+    here.publish(good_frames(4))
+    with closing(_source(here, "latest")) as source:
+        _poll_until(source, lambda _: len(source.positions()) == 1)
+        with KafkaAdminClient(bootstrap_servers=here.bootstrap.split(",")) as admin:
+            admin.create_partitions({here.frames: NewPartitions(2)})
+        with closing(Cluster(here.bootstrap).producer()) as producer:
+            for number in range(3):
+                producer.send(here.frames, value=b"%d" % number, partition=1)
+            producer.flush()
+        records = _poll_until(source, lambda polled: len(polled) == 3)
+
+    assert [(record.partition, record.offset) for record in records] == [(1, 0), (1, 1), (1, 2)]
 
 
 @pytest.mark.parametrize("reset", ["earliest", "latest"])
