@@ -23,6 +23,7 @@ from training.quality.rated import Rated, RatedSet
 from training.quality.readers import LAYOUTS, read_rated, require_pictures, require_sizes
 from training.quality.splits import (
     knows,
+    may_know,
     median_and_quartiles,
     paper_split,
     splits,
@@ -213,6 +214,7 @@ def test_live_has_779_pictures_and_less_is_better(tmp_path: Path) -> None:
     assert (last.name, last.kind) == ("fastfading/img174.bmp", "fastfading")
     scores = realigned.mos5()
     assert scores[-1] == 1  # beyond the scale's end
+    assert realigned.truth()[-1] < 1
     assert (np.diff(scores) <= 0).all()
 
 
@@ -507,6 +509,16 @@ def test_a_gate_knows_what_it_was_trained_on() -> None:
     assert knows(three, f"{told}; which learned from: some {rated.digest}", tested=True)
     assert knows(three, f"{told}; which learned from: some {thirty.digest}", tested=True)
     assert not knows(dataclasses.replace(rated, digest="", name="other"), told, tested=False)
+
+
+def test_a_gate_may_know_scores_that_its_proxy_was_fitted_to() -> None:
+    """Told of TID2013 alone, whose scores a proxy is fitted to, and of any part of it."""
+    part = dataclasses.replace(judged(["i01"]), name="TID2013 (12 of 3000)")
+    told = "quality (proxy) sha256:5 (scores fitted to sha256:6)"
+    assert may_know(part, told)
+    assert not knows(part, told, tested=False)
+    assert not may_know(judged(["i01"]), told)
+    assert not may_know(part, "quality (proxy) sha256:5")
 
 
 def test_a_gate_knows_other_files_and_parts_of_a_published_set() -> None:

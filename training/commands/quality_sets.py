@@ -137,7 +137,9 @@ def told_of(sets: "list[RatedSet]", more: "list[str] | None" = None) -> str:
 
 
 def _fitted_to(rated: "RatedSet") -> str:
-    return f" (scores fitted to {rated.fitted_to})" if rated.fitted_to else ""
+    from training.quality.splits import FITTED
+
+    return f" ({FITTED}{rated.fitted_to})" if rated.fitted_to else ""
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

@@ -53,7 +53,7 @@ class Difference:
 
 def judged(rated: RatedSet, said: Said) -> Judged:
     """Hold what a method said of a set's pictures to their true scores; the raw error is of opinions."""
-    truth = rated.mos5()
+    truth = rated.truth()
     return Judged(
         said,
         dataclasses.replace(agreement(truth, said.scores), rmse=rmse(rated.opinions(), said.scores)),
@@ -72,7 +72,7 @@ def differences(rated: RatedSet, said: Sequence[Said], resamples: int, seed: int
         resamples: draws of contents; 0: no difference is told.
         seed: of the draws.
     """
-    truth = rated.mos5()
+    truth = rated.truth()
     contents = np.array([one.content for one in rated.pictures])
     if not resamples or len(set(contents.tolist())) < 2:
         return

@@ -56,7 +56,7 @@ def over_own_splits(
 def _on_side(rated: RatedSet, said: Said, tested: Collection[str]) -> Agreement:
     contents = set(tested)
     side = np.array([one.content in contents for one in rated.pictures])
-    return agreement(rated.mos5()[side], said.scores[side])
+    return agreement(rated.truth()[side], said.scores[side])
 
 
 def _over(method: str, found: Sequence[Agreement]) -> OverSplits:

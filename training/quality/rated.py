@@ -62,12 +62,18 @@ class RatedSet:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def mos5(self) -> NDArray[np.float64]:
-        """(n,): every picture's score in [1, 5], 5 the best: linear in the scale, clipped to its ends."""
+    def truth(self) -> NDArray[np.float64]:
+        """(n,): every picture's score, linear in the scale, whose ends are 1 and 5, 5 the best.
+
+        As it was given: LIVE's realigned ones lie a little beyond both ends.
+        """
         low, high = self.scale
         share = (np.array([one.mos for one in self.pictures], np.float64) - low) / (high - low)
-        share = np.clip(1 - share if self.lower_better else share, 0, 1)
-        return WORST + (BEST - WORST) * share
+        return WORST + (BEST - WORST) * (1 - share if self.lower_better else share)
+
+    def mos5(self) -> NDArray[np.float64]:
+        """(n,): every picture's score in [1, 5], as a network can give it: beyond the scale's ends these."""
+        return np.clip(self.truth(), WORST, BEST)
 
     def opinions(self) -> NDArray[np.float64]:
         """(n,): what the mean of a predicted distribution should be, in [1, 5].

@@ -105,7 +105,7 @@ def scores_csv(one: OnSet) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", "content", "kind", "level", "mos", *(own.said.method for own in one.judged)])
-    numbers: NDArray[np.float64] = np.stack([one.rated.mos5(), *(own.said.scores for own in one.judged)], axis=1)
+    numbers: NDArray[np.float64] = np.stack([one.rated.truth(), *(own.said.scores for own in one.judged)], axis=1)
     for picture, row in zip(one.rated.pictures, numbers.tolist(), strict=True):
         level = "" if picture.level is None else f"{picture.level:g}"
         cells = [f"{value:.6g}" for value in row]

@@ -18,7 +18,7 @@ from training.quality.report import file_name
 
 def write_scatters(folder: Path, rated: RatedSet, judged: Sequence[Judged]) -> dict[str, str]:
     """Predicted against true, a file a method: the files' names by what they show."""
-    truth, written = rated.mos5(), {}
+    truth, written = rated.truth(), {}
     for one in judged:
         method, scores = one.said.method, one.said.scores
         title = f"{rated.name}{' (proxy)' if rated.proxy else ''}: SROCC {one.agreement.srocc:.3f}"

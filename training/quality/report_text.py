@@ -7,7 +7,7 @@ from training.quality.columns import columns, columns_lines
 from training.quality.groups_text import contents_lines, kinds_lines, ladders_lines
 from training.quality.measures import Difference, Judged
 from training.quality.report import OnSet, Report
-from training.quality.splits import knows
+from training.quality.splits import knows, may_know
 from training.quality.told_apart import BlurTest
 
 DEFINITIONS = (
@@ -73,6 +73,11 @@ def _facts(report: Report) -> Iterator[str]:
         for one in report.sets:
             if knows(one.rated, gate.data, tested=one.side not in {"all", "train"}):
                 yield f"  - **It was trained on pictures of `{one.rated.name}`: its numbers do not hold for others**"
+            elif may_know(one.rated, gate.data):
+                yield (
+                    f"  - Its scores were fitted to people's of TID2013: of `{one.rated.name}` only contents "
+                    "that were left out then (`--without-contents`) are a test"
+                )
 
 
 def _agreement(sets: Sequence[OnSet]) -> Iterator[str]:

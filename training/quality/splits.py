@@ -19,6 +19,8 @@ FORMAT = "framegate/quality-splits/1"
 Division = Literal["content", "paper"]
 SPLIT = " (split "
 """Stands between a set's digest and how it was divided."""
+FITTED = "scores fitted to "
+"""Stands before the digest of the people's scores that a proxy's were fitted to: those of TID2013."""
 PAPER_TRAINING = 8073
 """Of KonIQ-10k's 10,073 pictures, by DeepRN (section 4)."""
 
@@ -119,6 +121,16 @@ def knows(rated: RatedSet, told: str, *, tested: bool) -> bool:
         return True
     same = (after.startswith(SPLIT + own) if own else not after.startswith(SPLIT) for after in mentions)
     return any(not (tested and one) for one in same)
+
+
+def may_know(rated: RatedSet, told: str) -> bool:
+    """Whether a gate learned scores that were fitted to a table of the same published set, which may be another part.
+
+    Args:
+        rated: the set.
+        told: what the gate tells of its data.
+    """
+    return FITTED in told and rated.name.startswith("TID2013")
 
 
 def as_learned(rated: RatedSet, told: str) -> RatedSet | None:
