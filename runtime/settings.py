@@ -28,6 +28,7 @@ from runtime.logs import LogFormat
 from runtime.policy import Policy
 from runtime.prepare import Decode
 from runtime.satisfied import Satisfied, parse_satisfied
+from runtime.settings_help import SettingsHelp
 from stream.client import typed_option
 
 PREFIX = "FRAMEGATE_"
@@ -191,7 +192,9 @@ def load_settings(argv: Sequence[str] | None = None) -> Settings:
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            flags: CliSettingsSource[Any] = CliSettingsSource(settings_cls, cli_parse_args=arguments)
+            flags: CliSettingsSource[Any] = CliSettingsSource(
+                settings_cls, cli_parse_args=arguments, formatter_class=SettingsHelp
+            )
             environment = EnvSettingsSource(settings_cls)
             files = [TomlConfigSettingsSource(settings_cls, path)] if path else []
             return flags, environment, *files

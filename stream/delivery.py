@@ -207,7 +207,7 @@ def fitting(reply: Reply, limits: Limits) -> Reply:
         form = form.slim
     if form is not reply:
         whole = _size_bytes(reply)
-        log.warning("topic %s takes %d bytes, not a record of %d: sent without the frame", reply.topic, limit, whole)
+        log.warning("topic %s takes %d bytes, not a record of %d: it is sent in %d", reply.topic, limit, whole, size)
     return form
 
 

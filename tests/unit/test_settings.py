@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -366,3 +367,11 @@ def test_help_names_every_setting() -> None:
         [at] = [index for index, line in enumerate(lines) if line.lstrip().startswith((f"{flag} ", f"{flag},"))]
         assert description
         assert description in " ".join(" ".join(lines[at : at + 3]).split())
+
+
+def test_help_speaks_of_no_types_of_python() -> None:
+    """It says what a flag takes, and no default where there is none."""
+    words = run("runtime.serve", "--help", COLUMNS="200").stdout
+    assert "--engine FILE" in words
+    assert "--metrics-port {NUMBER,off}" in words
+    assert re.findall(r"Path|\[str|dict|None|--\S+ (?:str|int|float)\b", words) == []
