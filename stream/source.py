@@ -12,9 +12,6 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import (
     CommitFailedError,
     KafkaError,
-    LogTruncationError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
     RebalanceInProgressError,
     RetriableError,
     UnsupportedCodecError,
@@ -24,6 +21,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stream.client import Cluster
 from stream.errors import StreamError, TopicError
+from stream.places import PLACELESS, Places
 from stream.record import Batch, Partition, Record
 
 log = logging.getLogger("framegate.stream")
@@ -72,16 +70,16 @@ class Source:
         self._heard_s = time.monotonic()
         self._on_revoked = on_revoked
         self._on_hidden = on_hidden
-        self._on_gone = on_gone
-        self._begins_at_end = offset_reset == "latest"
         self._looked_s = self._stood_s = self._member_s = time.monotonic()
-        self._founding: frozenset[int] | None = None
         self.assigned: frozenset[Partition] = frozenset()
         self.joined = False
         self._consumer = cluster.consumer(
             group_id=group,
             auto_offset_reset="none",  # the client would reset without a word, and to an end again and again
             partition_assignment_strategy=[RangePartitionAssignor],
+        )
+        self._places = Places(
+            self._consumer, topic, group, at_end=offset_reset == "latest", commit=self.commit, on_gone=on_gone
         )
         self._consumer.subscribe([topic], listener=_Listener(self._revoked, self._assigned, self._consumer))
 
@@ -95,8 +93,6 @@ class Source:
                 long where the group stands, or which partitions are ours.
         """
         self._require_positions()
-        if self.joined:
-            self._founding_partitions()
         records = self._poll(max_records, idle_ms)
         if not records:
             self._require_answer()
@@ -207,13 +203,15 @@ class Source:
 
     def _poll(self, max_records: int, timeout_ms: float) -> list[Record]:
         try:
+            if self.joined:
+                self._places.founding_partitions()
             polled = self._consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
         except RetriableError as error:  # a broker that is away; most of these the client keeps to itself
             log.debug("nothing to read at the moment: %s: %s", type(error).__name__, error)
             time.sleep(min(timeout_ms / 1000, RETRY_S))
             return []
-        except (NoOffsetForPartitionError, OffsetOutOfRangeError, LogTruncationError) as error:
-            self._find_place(error, timeout_ms)
+        except PLACELESS as error:
+            self._find_places(error, timeout_ms)
             return []
         except UnsupportedCodecError as error:
             raise TopicError(
@@ -224,69 +222,13 @@ class Source:
             raise StreamError(f"cannot read {self.topic}: {type(error).__name__}: {error}") from error
         return [_record(raw) for records in polled.values() for raw in records]
 
-    def _find_place(self, error: KafkaError, timeout_ms: float) -> None:
-        """Seek to where partitions are read from that have no place, or one that is not in the log any more.
-
-        A broker that does not answer now is asked again at the next poll, which fails in the same way.
-        """
+    def _find_places(self, error: KafkaError, timeout_ms: float) -> None:
+        """A broker that does not answer now is asked again at the next poll, which fails in the same way."""
         try:
-            if isinstance(error, NoOffsetForPartitionError):
-                self._begin(error.args[0])
-            elif isinstance(error, OffsetOutOfRangeError):
-                self._skip_what_is_gone(error.args[0])
-            else:
-                self._go_back(error.divergent_offsets)
+            self._places.find(error)
         except KafkaError as fault:
             log.debug("no place to read from yet: %s: %s", type(fault).__name__, fault)
             time.sleep(min(timeout_ms / 1000, RETRY_S))
-
-    def _begin(self, partitions: Collection[Any]) -> None:
-        """Where the group has no offset: at the beginning, or at an end that is committed first."""
-        founding = self._founding_partitions() if self._begins_at_end else frozenset()
-        old = [partition for partition in partitions if partition.partition in founding]
-        places = self._consumer.end_offsets(old) if old else {}
-        if places and not self.commit({Partition(*partition): end for partition, end in places.items()}):
-            return  # the group moved on: the partitions come anew, to us or to another
-        if new := [partition for partition in partitions if partition not in places]:
-            places = {**places, **self._consumer.beginning_offsets(new)}
-        for partition, offset in places.items():
-            log.info("group %s begins at offset %d of %s/%d", self._group, offset, *partition)
-            self._consumer.seek(partition, offset)
-
-    def _founding_partitions(self) -> frozenset[int]:
-        """The topic's partitions when we joined: all that is in a later one came after we began to watch the topic."""
-        if self._founding is None:
-            self._founding = frozenset(self._consumer.partitions_for_topic(self.topic) or ())
-        return self._founding
-
-    def _skip_what_is_gone(self, places: Mapping[Any, int]) -> None:
-        begins = self._consumer.beginning_offsets(list(places))
-        for partition, begin in begins.items():
-            place = places[partition]
-            if place < begin:
-                log.warning(
-                    "%s/%d: offsets %d to %d were deleted by the topic's retention before they were read",
-                    *partition,
-                    place,
-                    begin - 1,
-                )
-                self._on_gone(begin - place)
-            else:
-                log.warning(
-                    "%s/%d ends before offset %d, where group %s stands: the topic was made anew, or a broker lost "
-                    "records; it is read from offset %d, its first",
-                    *partition,
-                    place,
-                    self._group,
-                    begin,
-                )
-            self._consumer.seek(partition, begin)
-
-    def _go_back(self, places: Mapping[Any, Any]) -> None:
-        for partition, place in places.items():
-            log.warning("%s/%d: a broker lost records that were read already; it goes on where they end", *partition)
-            if place is not None:  # None: unknown; if our place is beyond the end, the next fetch says so
-                self._consumer.seek(partition, place.offset)
 
     def _require_answer(self) -> None:
         """Ask now and then whether the broker is there: to a poll, an idle topic and a dead broker look alike."""
