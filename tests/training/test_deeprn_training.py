@@ -232,7 +232,7 @@ def test_features_are_those_that_are_served(sides: tuple[Teachers, Teachers], tm
     """Of the whole picture as it is, and of its copies; another trunk or another set has others."""
     save_trunk(tmp_path / "trunk", classifier(TINY, "imagenet", 0).trunk)
     network = whole_network(TINY, tmp_path / "trunk", 0)
-    few = sides[0].first(3, 0)
+    few = sides[0].drawn(3, 0)
     seen: list[int] = []
     store = FeatureStore(tmp_path / "kept", network, {"set": "one"})
     rows = store.of(few, watch=lambda: seen.append(1))

@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     teachers, validation = both_sides(sets, recipe.validation_share)
     if options.trunk is None:
         require_squares({path: sizes[path] for path in (*teachers.paths, *validation.paths)}, recipe)
-    validation = validation.first(options.validate, options.seed)
+    validation = validation.drawn(options.validate, options.seed)
     with fitting.recorded(options, _asked(options, recipe, sets)) as record:
         trunk = options.trunk or _first_stage(options, recipe, teachers, validation)
         network, measures = _second_stage(options, recipe, teachers, validation, trunk, sets)

@@ -1,7 +1,6 @@
 """Which samples a step learns from, and how each is made."""
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from training.cover.manifest import CoverSample
 from training.cover.recipes import CoverRecipe
 from training.cover.views import View, Views
 from training.data.order import Order
+from training.generator import generator
 
 JPEG_QUALITIES = 50, 96
 """From, and up to but for the last."""
@@ -55,7 +55,7 @@ class Drawing:
 
     def draw(self, place: int) -> tuple[CoverSample, View]:
         """The sample at a place, and what is shown of it."""
-        rng = _generator(self._seed, place)
+        rng = generator(f"{self._seed}:cover:{place}")
         chosen = min(int(np.searchsorted(self._bounds, rng.random(), side="right")), len(self._parts) - 1)
         # How often a set was drawn before is not counted: its order is entered at the place, as if it stood alone.
         index, _ = self._orders[chosen].batch(place, 1)
@@ -81,8 +81,3 @@ def _compressed(pixels: Pixels, quality: int) -> Pixels:
     """As a JPEG of 4:2:0 leaves them."""
     encoded = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality, colorsubsampling="420")
     return np.asarray(simplejpeg.decode_jpeg(encoded), np.uint8)
-
-
-def _generator(seed: int, place: int) -> np.random.Generator:
-    digest = hashlib.sha256(f"{seed}:cover:{place}".encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))

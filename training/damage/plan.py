@@ -1,6 +1,5 @@
 """Which damages every source of a data set gets, written as text."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ import numpy as np
 from runtime.errors import ConfigError
 from training.damage.damage import UNDAMAGED, Damage
 from training.damage.kinds import kind_named
+from training.generator import generator
 
 GRAMMAR = "KIND:STRENGTH,STRENGTH,... or KIND:LOWEST..HIGHEST:COUNT or any:COUNT@KIND:LOWEST..HIGHEST,..."
 """An entry of a plan."""
@@ -107,11 +107,6 @@ class Plan:
         """
         rng = generator(rng_seed)
         return [UNDAMAGED, *(damage for entry in self.entries for damage in entry.damages(rng))]
-
-
-def generator(rng_seed: str) -> np.random.Generator:
-    """Random numbers that a text settles, on every machine."""
-    return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(rng_seed.encode()).digest()[:16])))
 
 
 def _entry(text: str) -> Listed | Drawn | Mixed:

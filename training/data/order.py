@@ -1,12 +1,12 @@
 """The order in which samples come."""
 
-import hashlib
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import ConfigError
+from training.generator import generator
 
 
 class Order:
@@ -42,8 +42,7 @@ class Order:
         return places, np.array([coins[place] for (_, coins), place in drawn])
 
     def _epoch(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        digest = hashlib.sha256(f"{self._seed}:order:{number}".encode()).digest()
-        rng = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))
+        rng = generator(f"{self._seed}:order:{number}")
         longest = max(map(len, self._classes))
         parts = [np.resize(rng.permutation(own), longest) for own in self._classes]
         places = rng.permutation(np.concatenate(parts))

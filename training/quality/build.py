@@ -13,10 +13,10 @@ from runtime.errors import ConfigError
 from runtime.opencv import cv2
 from training.damage.apply import damaged
 from training.damage.damage import UNDAMAGED, Damage
-from training.damage.plan import generator
 from training.data.split import Split, split_of
 from training.feeder import made_ahead
 from training.files import write_whole
+from training.generator import generator
 from training.lock import only_writer
 from training.quality.calibration import Calibration
 from training.quality.fidelity import Fidelity, fidelity

@@ -1,6 +1,5 @@
 """DeepRN's first stage as something the trainer can fit: five classes of quality, from squares of the pictures."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from runtime.decode import Pixels
 from training.cover.training import as_tensor
 from training.data.order import Order
 from training.data.picture import PictureError, read_picture
+from training.generator import generator
 from training.models.deeprn import CLASSES
 from training.quality.deeprn_recipes import DeepRNRecipe
 from training.quality.readers import Sizes
@@ -66,7 +66,7 @@ class ClassesTask:
         size = self._recipe.classes.batch_size
         places, _ = self._order.batch(step, size)
         squares = [
-            self._square(int(place), _generator(self._seed, step * size + number))
+            self._square(int(place), generator(f"{self._seed}:classes:{step * size + number}"))
             for number, place in enumerate(places)
         ]
         return Batch(np.stack(squares), self._classes[places])
@@ -126,8 +126,3 @@ def _cut(pixels: Pixels, side: int, down: float, across: float) -> Pixels:
     assert min(height, width) >= side  # ``require_squares``
     top, left = int(down * (height - side + 1)), int(across * (width - side + 1))
     return np.ascontiguousarray(pixels[top : top + side, left : left + side])
-
-
-def _generator(seed: int, place: int) -> np.random.Generator:
-    digest = hashlib.sha256(f"{seed}:classes:{place}".encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))

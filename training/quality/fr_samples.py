@@ -1,6 +1,5 @@
 """What a full-reference network learns from: patches of pictures beside the same patches of their references."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from runtime.decode import Pixels
 from runtime.errors import ConfigError
 from training.data.order import Order
+from training.generator import generator
 from training.models.full_reference import TILE_PX
 from training.quality.fr_recipes import FullReferenceRecipe
 from training.quality.kept_pictures import KeptPictures
@@ -84,7 +84,7 @@ class PairPatches:
 
     def batch(self, step: int) -> Batch:
         recipe = self._recipe
-        rng = _generator(self._seed, step)
+        rng = generator(f"{self._seed}:patches:{step}")
         places, _ = self._order.batch(step, recipe.batch_size // recipe.patches)
         patches: list[Pair] = []
         shares: list[float] = []
@@ -128,8 +128,3 @@ def _of_one_colour(colour: NDArray[np.int64], like: Pixels) -> Pixels:
 def _size(pixels: Pixels) -> tuple[int, int]:
     height, width = pixels.shape[:2]
     return int(height), int(width)
-
-
-def _generator(seed: int, step: int) -> np.random.Generator:
-    digest = hashlib.sha256(f"{seed}:patches:{step}".encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))

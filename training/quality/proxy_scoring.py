@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from training.damage.plan import generator
 from training.data.split import Split
 from training.files import write_whole
+from training.generator import generator
 from training.metrics.votes import mean_and_deviation, voted
 from training.quality.calibration import Calibration, calibrate
 from training.quality.fidelity import Fidelity

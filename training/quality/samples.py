@@ -1,6 +1,5 @@
 """What a no-reference network learns from: pairs of pictures of one content, under one window."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from runtime.manifest import Input
 from runtime.preprocess import Preprocessor
 from training.data.order import Order
 from training.data.picture import read_picture
+from training.generator import generator
 from training.quality.rated import Rated, RatedSet
 from training.quality.target import Target
 
@@ -77,7 +77,7 @@ class Pairs:
         places, mirrored = self._order.batch(step, pairs)
         drawn: list[tuple[_Judged, tuple[Pixels, ...], int]] = []
         for number, (place, mirror) in enumerate(zip(places, mirrored, strict=True)):
-            rng = _generator(self._seed, step, number)
+            rng = generator(f"{self._seed}:quality:{step}:{number}")
             first, second = self._pair(self._groups[place], bool(mirror), rng)
             # Some strengths are rounded to one, and some kinds do nothing to a grey picture: no one can tell those two.
             other = number if _differ(first[1], second[1]) else pairs + number
@@ -155,8 +155,3 @@ def _judged(rated: RatedSet, targets: Sequence[Target]) -> list[list[_Judged]]:
 
 def _differ(first: Sequence[Pixels], second: Sequence[Pixels]) -> bool:
     return not all(np.array_equal(one, two) for one, two in zip(first, second, strict=True))
-
-
-def _generator(seed: int, step: int, number: int) -> np.random.Generator:
-    digest = hashlib.sha256(f"{seed}:quality:{step}:{number}".encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))

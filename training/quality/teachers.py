@@ -38,7 +38,7 @@ class Teachers:
         share = (self.mos - WORST) / (BEST - WORST)
         return np.minimum((share * CLASSES).astype(np.int64), CLASSES - 1)
 
-    def first(self, count: int, seed: int) -> "Teachers":
+    def drawn(self, count: int, seed: int) -> "Teachers":
         """At most so many, drawn by the seed."""
         places = np.sort(np.random.default_rng(seed).permutation(len(self))[:count])
         return self._at(places)

@@ -3,13 +3,13 @@
 Turning and shifting leave blank borders, which are cut off. So what is shifted is a part of the picture.
 """
 
-import hashlib
 import math
 
 import numpy as np
 
 from runtime.decode import Pixels
 from runtime.opencv import cv2
+from training.generator import generator
 from training.quality.deeprn_recipes import Variants
 
 
@@ -29,7 +29,7 @@ def variant(pixels: Pixels, number: int, variants: Variants, name: str) -> Pixel
         raise ValueError(f"variant {number} of {variants.count}")
     if number == 0:
         return pixels
-    rng = _generator(name, number)
+    rng = generator(f"variant:{name}:{number}")
     if number <= variants.rotations:
         return turned(pixels, rng.uniform(-variants.rotation_deg, variants.rotation_deg))
     if number <= variants.rotations + variants.translations:
@@ -85,8 +85,3 @@ def _largest_inside(height: int, width: int, angle: float) -> tuple[int, int]:
     # A pixel less on each side: at the very edge a pixel is mixed with the blank beside it.
     margin = 2 if angle else 0
     return max(1, int(high) - margin), max(1, int(wide) - margin)
-
-
-def _generator(name: str, number: int) -> np.random.Generator:
-    digest = hashlib.sha256(f"variant:{name}:{number}".encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))

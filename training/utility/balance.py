@@ -11,8 +11,9 @@ import numpy as np
 from runtime.errors import ConfigError
 from training.damage.damage import UNDAMAGED, Damage
 from training.damage.kinds import kind_named
-from training.damage.plan import Drawn, Listed, Plan, Range, generator
+from training.damage.plan import Drawn, Listed, Plan, Range
 from training.data.source import Source
+from training.generator import generator
 from training.utility.frames import Frames, make_frames, plan_seed
 from training.utility.header import Header, LeftOut
 from training.utility.journal import Journal
