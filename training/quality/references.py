@@ -15,6 +15,8 @@ from training.data.picture import find_pictures, picture_size, read_picture
 
 LEAST_SIDE = 128
 """Pixels; what is smaller shows too little to be judged, and no tile of the full-reference network fits in."""
+NAMED = 5
+"""Of the pictures that are too small, in the error."""
 CANDIDATES = 4
 """How many places are looked at for each cut that is taken."""
 
@@ -33,8 +35,8 @@ def find_photographs(folders: Sequence[Path], limit: int | None, seed: int) -> l
     """Every picture of the folders, each content once, by name; at most ``limit`` of a folder, chosen by the seed.
 
     Raises:
-        ConfigError: a folder has no picture, one cannot be read, or is smaller than a reference may be; or two folders
-            have one name, by which their photographs would be taken for each other.
+        ConfigError: a folder has no picture, one cannot be read, or some are smaller than a reference may be; or two
+            folders have one name, by which their photographs would be taken for each other.
     """
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
@@ -43,6 +45,7 @@ def find_photographs(folders: Sequence[Path], limit: int | None, seed: int) -> l
             "name: rename one, or give their common folder"
         )
     found: dict[str, Photograph] = {}
+    small: list[str] = []
     for folder in folders:
         paths = find_pictures(folder)
         if limit is not None and len(paths) > limit:
@@ -50,10 +53,15 @@ def find_photographs(folders: Sequence[Path], limit: int | None, seed: int) -> l
         for path in paths:
             height, width = picture_size(path)
             if min(height, width) < LEAST_SIDE:
-                raise ConfigError(f"{path} has {width} x {height} pixels; {LEAST_SIDE} x {LEAST_SIDE} are the least")
+                small.append(f"{path} ({width} x {height})")
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             name = _utf8(path, f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}")
             found.setdefault(sha256, Photograph(path, name, sha256))
+    if small:
+        named = ", ".join(small[:NAMED]) + (", ..." if len(small) > NAMED else "")
+        raise ConfigError(
+            f"--pictures: {len(small)} smaller than {LEAST_SIDE} x {LEAST_SIDE} pixels, the least: take out {named}"
+        )
     return list(found.values())
 
 
