@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +39,16 @@ def open_cluster(arguments: argparse.Namespace) -> Cluster:
     Raises:
         ClientOptionError: the file cannot be read, or a client option in it is wrong.
     """
-    path = arguments.config or os.environ.get("FRAMEGATE_CONFIG")
+    given = {name.upper(): value for name, value in os.environ.items()}
+    path = arguments.config or given.get("FRAMEGATE_CONFIG")
     config = _read(Path(path)) if path else {}
-    brokers = arguments.brokers or os.environ.get("FRAMEGATE_BROKERS") or config.get("brokers", BROKERS)
-    options = {"bootstrap_timeout_ms": int(ANSWER_S * 1000), **config.get("kafka", {}), **_environment()}
+    brokers = arguments.brokers or given.get("FRAMEGATE_BROKERS") or config.get("brokers", BROKERS)
+    options = {"bootstrap_timeout_ms": int(ANSWER_S * 1000), **config.get("kafka", {}), **_client_options(given)}
     return Cluster(brokers, options, budget_s=2 * ANSWER_S)
 
 
-def _environment() -> dict[str, Any]:
+def _client_options(given: Mapping[str, str]) -> dict[str, Any]:
     """Client options in the environment: where the gateway's password is kept too."""
-    given = {name.upper(): value for name, value in os.environ.items()}
     options = _json(given.get(TABLE, "{}"))
     options |= {name.removeprefix(OPTION).lower(): value for name, value in given.items() if name.startswith(OPTION)}
     return {option: typed_option(option, value) for option, value in options.items()}

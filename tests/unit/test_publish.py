@@ -153,11 +153,14 @@ def test_client_options_come_as_the_gateways(monkeypatch: pytest.MonkeyPatch) ->
     """As JSON in FRAMEGATE_KAFKA, and each by its own variable, which wins; in either case of letters."""
     monkeypatch.setenv("FRAMEGATE_KAFKA", '{"security_protocol": "SSL", "client_id": "a"}')
     monkeypatch.setenv("framegate_kafka__client_id", "b")
+    monkeypatch.setenv("framegate_brokers", "there:9092")
     parser = argparse.ArgumentParser()
     add_cluster_arguments(parser)
 
-    options = open_cluster(parser.parse_args([])).options
+    cluster = open_cluster(parser.parse_args([]))
+    options = cluster.options
 
+    assert cluster.brokers == "there:9092"
     assert (options["security_protocol"], options["client_id"]) == ("SSL", "b")
     monkeypatch.setenv("FRAMEGATE_KAFKA", "SSL")
     with pytest.raises(ClientOptionError, match="FRAMEGATE_KAFKA: not JSON"):
