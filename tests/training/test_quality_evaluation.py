@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tests.training.quality_sets import GREY, grey, row, write_set
 from training.__main__ import main
 from training.checkpoint import Checkpoint, Description, save_checkpoint
 from training.commands.quality_sets import told_of
+from training.cover.markdown import DASH
 from training.data.picture import PictureError, read_picture
 from training.metrics.distribution import distribution_errors
 from training.models.full_reference import full_reference
@@ -45,6 +47,7 @@ from training.quality.light_training import light_heads, light_inputs
 from training.quality.measures import judged
 from training.quality.monotony import ALL_KINDS, monotony
 from training.quality.over_splits import over_splits
+from training.quality.people import people_fall
 from training.quality.proxy_set import read_proxy
 from training.quality.rated import Rated, RatedSet
 from training.quality.readers import read_rated
@@ -320,6 +323,8 @@ def test_over_seeds_writes_the_splits_beside_the_report(folder: Path, tmp_path: 
         (["--set", "SET", "--split", "validation"], "has no picture there; it has test, train, and all"),
         (["--set", "SET", "SET"], "two sets are called alike"),
         (["--set", "SET", "--train-set", "nowhere"], "nowhere: sets of judged pictures are"),
+        (["--set", "KONIQ", "--opinions", "nowhere"], "--opinions is told beside a proxy, and no --set is one"),
+        (["--set", "SET", "--opinions", "nowhere"], "nowhere cannot be read as TID's mos_with_names.txt"),
         (["--set", "SET", "--every", "3", "--over-seeds", "2"], "leaves one side without any"),
         (["--set", "SET", "--gates", "FR"], "has no head 'quality', only quality_fr; evaluate quality-fr is for that"),
     ],
@@ -329,12 +334,63 @@ def test_what_cannot_be_evaluated_is_said(
 ) -> None:
     """One line that says what was asked for, what is there, and what to do."""
     comparing = make_comparing_engine(tmp_path / "fr.onnx")
-    names = {"SET": str(folder / "set"), "FR": str(comparing)}
+    write_koniq(tmp_path / "koniq", pictures=2)
+    names = {"SET": str(folder / "set"), "FR": str(comparing), "KONIQ": str(tmp_path / "koniq")}
     words = [names.get(word, word) for word in more]
     gates = [] if "--gates" in words else ["--gates", str(folder / "bright.onnx")]
     assert main(["evaluate", "quality", *gates, *words, "--output", str(tmp_path / "out")]) == 2
     assert fault in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+# --- People's own ladders
+
+
+def people_table(path: Path, scores: Callable[[int, int, int], float]) -> Path:
+    """TID2013's table of two contents: what ``scores`` gives to a content, a kind and a level."""
+    lines = [
+        f"{scores(content, kind, level):.4f} i{content:02}_{kind:02}_{level}.bmp"
+        for content in (1, 2)
+        for kind in range(1, 25)
+        for level in range(1, 6)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_people_fall_where_each_step_is_worse(tmp_path: Path) -> None:
+    """By content; kind 15 counts its levels backwards, and 16 goes down, up, down, up, down: two kinds."""
+
+    def scores(content: int, kind: int, level: int) -> float:
+        if kind == 2 and content == 2 and level == 4:
+            return 3.2  # as good as level 3
+        if kind == 15:
+            return level
+        if kind == 16:
+            return {1: 5, 2: 4, 3: 5, 4: 3, 5: 2}[level]
+        return 5 - 0.6 * level
+
+    found = people_fall(people_table(tmp_path / "table.txt", scores))
+    others = {kind: share for kind, share in found.items() if share not in {0, 1}}
+    assert found["noise"] == found["local_blocks"] == found["brighter"] == 1
+    assert found["darker"] == 0
+    assert others == {"chroma_noise": 0.5, ALL_KINDS: pytest.approx(1 - 3 / 52)}
+
+
+def test_people_stand_beside_a_proxys_ladders(folder: Path, tmp_path: Path) -> None:
+    """``--opinions``: a column for the kinds that TID2013 has, and at how many of them people fall themselves."""
+    write_set(
+        tmp_path / "set",
+        [(row(name, kind, at, MOS[at]), grey(DARKER[at])) for name in "ab" for kind in ("noise", "x") for at in LEVELS],
+    )
+    table = people_table(tmp_path / "table.txt", lambda _, kind, level: level if kind == 1 else -level)
+    words = ["evaluate", "quality", "--set", str(tmp_path / "set"), "--gates", str(folder / "bright.onnx")]
+    words += ["--opinions", str(table), "--threads", "1", "--resamples", "0", "--output", str(tmp_path / "out")]
+    assert main(words) == 0
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "| noise | 2 | 0.0 % | 100.0 % | 100.0 % (100.0 %) |" in text
+    assert f"| x | 2 | {DASH} | 100.0 % | 100.0 % (100.0 %) |" in text
+    assert "they fall strictly on 90.0 % of its contents at 24 of 26 kinds" in text
 
 
 # --- Gates

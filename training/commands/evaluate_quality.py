@@ -39,6 +39,13 @@ def add(systems: Commands) -> None:
     parser.add_argument(
         "--examples", type=natural, default=2, metavar="K", help="best, median, worst: K each (%(default)s)"
     )
+    parser.add_argument(
+        "--opinions",
+        type=Path,
+        metavar="TABLE",
+        help="TID2013's mos_with_names.txt: how often do people's own scores fall with each step of strength? Told "
+        "beside a proxy's",
+    )
     add_output(parser)
     parser.set_defaults(command=run, remedy="pip install 'framegate[cpu,train]'")
 
@@ -53,7 +60,10 @@ def run(options: argparse.Namespace) -> None:
 
     if not options.set and not options.photographs:
         raise ConfigError("nothing to evaluate on: give --set, --photographs, or both")
-    sets = [_prepared(options, one) for one in read_sets(options)]
+    given = read_sets(options)
+    if options.opinions and not any(one.proxy for one in given):
+        raise ConfigError("--opinions is told beside a proxy, and no --set is one: leave it out")
+    sets = [_prepared(options, one) for one in given]
     gates = [
         open_quality_gate(path, name=name, provider=options.provider, threads=options.threads, device=options.device)
         for path, name in zip(options.gates, gate_names(options.gates, "once is enough"), strict=True)
@@ -101,14 +111,18 @@ class _Prepared:
     """The side that is asked for."""
     teachers: "RatedSet"
     """Of the baselines."""
+    people: dict[str, float]
+    """``people_fall``; empty where it was not asked for, or the set is no proxy."""
 
 
 def _prepared(options: argparse.Namespace, rated: "RatedSet") -> _Prepared:
     from training.quality.evaluation import chosen
+    from training.quality.people import people_fall
     from training.quality.readers import require_pictures
 
     require_pictures(rated)
-    return _Prepared(rated, chosen(rated, options.split, options.every), _teachers(options, rated))
+    people = people_fall(options.opinions) if options.opinions and rated.proxy else {}
+    return _Prepared(rated, chosen(rated, options.split, options.every), _teachers(options, rated), people)
 
 
 def _on_set(
@@ -134,6 +148,7 @@ def _on_set(
         spreads=spreads(own, said, prepared.teachers),
         differences=tuple(differences(own, said, options.resamples, options.seed)),
         over_splits=told_over_splits(options, own, said, asked),
+        people=prepared.people,
         plots={
             **write_scatters(options.output, own, results),
             **write_examples(options.output, own, results, options.examples),

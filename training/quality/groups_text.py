@@ -1,6 +1,6 @@
 """Contents, kinds of distortion and ladders of strengths as Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from training.quality.within import FAILS_BELOW, Group
 
 MOST_CONTENTS = 30
 """That are listed one by one."""
+PEOPLE = "people, TID2013"
 DUE = 0.9
 """Share of contents whose scores should fall with every step."""
 
@@ -53,9 +54,16 @@ def ladders_lines(one: OnSet) -> list[str]:
     ladders = one.judged[0].ladders
     if not ladders:
         return []
-    heads = ["kind", "contents", "true scores", *(own.said.method for own in one.judged)]
+    people = [PEOPLE] if one.people else []
+    heads = ["kind", "contents", *people, "true scores", *(own.said.method for own in one.judged)]
     rows = [
-        [kind.kind, str(kind.ladders), _share(kind.true_strict), *(_falling(own.ladders[at]) for own in one.judged)]
+        [
+            kind.kind,
+            str(kind.ladders),
+            *(_share(one.people.get(kind.kind, np.nan)) for _ in people),
+            _share(kind.true_strict),
+            *(_falling(own.ladders[at]) for own in one.judged),
+        ]
         for at, kind in enumerate(ladders)
     ]
     lines = [
@@ -64,7 +72,17 @@ def ladders_lines(one: OnSet) -> list[str]:
         *table(heads, rows),
         "",
     ]
-    return lines + [_short(own) for own in one.judged]
+    return lines + _people(one.people) + [_short(own) for own in one.judged]
+
+
+def _people(people: Mapping[str, float]) -> list[str]:
+    if not people:
+        return []
+    kinds = [share for kind, share in people.items() if kind != ALL_KINDS]
+    return [
+        f"- {PEOPLE}: mean scores of its own pictures, over its own contents, at these levels; they fall strictly on "
+        f"{_share(DUE)} of its contents at {sum(share >= DUE for share in kinds)} of {len(kinds)} kinds."
+    ]
 
 
 def _quantile(groups: Sequence[Group], share: float) -> float:

@@ -48,6 +48,8 @@ class OnSet:
     """The distributions; None where the set or all methods have none."""
     differences: tuple[Difference, ...] = ()
     over_splits: tuple[OverSplits, ...] = ()
+    people: dict[str, float] = field(default_factory=dict)
+    """``people_fall``, where it was asked for."""
     plots: dict[str, str] = field(default_factory=dict)
     """Files beside the report, by what they show."""
 
@@ -126,6 +128,7 @@ def _set_json(one: OnSet) -> dict[str, Any]:
         "distributions": dataclasses.asdict(one.spreads) if one.spreads else None,
         "differences": [dataclasses.asdict(own) for own in one.differences],
         "over_splits": [dataclasses.asdict(own) for own in one.over_splits],
+        "people": one.people,
         "plots": one.plots,
     }
 
