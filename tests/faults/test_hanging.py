@@ -27,10 +27,13 @@ def test_a_transaction_without_its_mark_is_ended_and_its_frames_are_judged(
     """Where a dead gateway's transaction hides the group's offsets for ever, the next one ends it and goes on."""
     route = Route(own_broker.bootstrap, engine, tmp_path, session_ms=6000)
     route.publish(good_frames(64))
-    _leave_open(route, own_broker)
-
-    time.sleep(TRANSACTION_TIMEOUT_MS / 1000 + 3)  # the coordinator ends it in its books
-    assert not _stable(route), "this broker writes the mark after all: the test shows nothing"
+    for _ in range(3):  # a broker that starts slowly may write the mark after all
+        _leave_open(route, own_broker)
+        time.sleep(TRANSACTION_TIMEOUT_MS / 1000 + 3)  # the coordinator ends it in its books
+        if not _stable(route):
+            break
+    else:
+        pytest.fail("this broker writes the mark each time: the test shows nothing")
 
     others = route.group[:-1]
     assert end_hanging_transactions(Cluster(own_broker.bootstrap), others, [route.decisions]) == 0, "not theirs"
