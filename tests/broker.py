@@ -193,8 +193,9 @@ def _settings(data: Path, port: int, controller_port: int) -> dict[str, str]:
         # A broker that was killed comes back soon: its old registration lapses after 3 s, not 9.
         "broker.heartbeat.interval.ms": "500",
         "broker.session.timeout.ms": "3000",
-        # A killed gateway's transaction ends with its own time-out, not up to ten seconds later.
-        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+        # A killed gateway's transaction ends with its own time-out, not up to ten seconds later. So soon after a start
+        # that the broker does not know its leaders yet, and loses the marks (tests/faults/test_hanging.py).
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "100",
     }
     return {**one_node, **own_topics, **behaviour}
 
