@@ -9,7 +9,10 @@ from typing import Any, TypeVar
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaConfigurationError, KafkaError, KafkaTimeoutError
 
+from stream import header_names
 from stream.errors import ClientOptionError, StreamError
+
+header_names.install()
 
 Client = TypeVar("Client")
 

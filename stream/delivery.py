@@ -11,11 +11,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from kafka.errors import CommitFailedError, FencedInstanceIdError, KafkaError, MessageSizeTooLargeError
+from kafka.errors import (
+    CommitFailedError,
+    FencedInstanceIdError,
+    InvalidTransactionTimeoutError,
+    KafkaError,
+    MessageSizeTooLargeError,
+)
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from stream.client import Cluster, close_producer
-from stream.errors import FencedError, StreamError, TopicError
+from stream.errors import ClientOptionError, FencedError, StreamError, TopicError
 from stream.hanging import transactional_ids
 from stream.record import Batch, Reply
 from stream.source import Source, kafka_offsets
@@ -144,7 +150,7 @@ class ExactlyOnce:
         self._write(batch, replies)
         self._producer.abort_transaction()
         committed = self._source.committed(list(batch.offsets))
-        return all(committed[partition] >= offset for partition, offset in batch.offsets.items())
+        return all(committed[partition] == offset for partition, offset in batch.offsets.items())
 
     def _begin_anew(self) -> None:
         close_producer(self._producer, 0)
@@ -160,6 +166,11 @@ class ExactlyOnce:
             producer.init_transactions()
         except KafkaError as error:
             close_producer(producer, 0)
+            if InvalidTransactionTimeoutError.__name__ in str(error):  # the client raises a mere KafkaError
+                raise ClientOptionError(
+                    f"--transaction-timeout-ms {self._timeout_ms}: more than the broker's transaction.max.timeout.ms: "
+                    "give less, or raise that"
+                ) from error
             raise StreamError(f"the broker refuses transactions: {type(error).__name__}: {error}") from error
         return producer
 

@@ -42,13 +42,12 @@ class Places:
         self._at_end = at_end
         self._commit = commit
         self._on_gone = on_gone
-        self._founding: frozenset[int] | None = None
+        self._founding: frozenset[int] = frozenset()
 
-    def founding_partitions(self) -> frozenset[int]:
-        """The topic's partitions when this was first asked: all that is in a later one came after the group began."""
-        if self._founding is None:
-            self._founding = frozenset(self._consumer.partitions_for_topic(self._topic) or ())
-        return self._founding
+    def look(self) -> None:
+        """Note which partitions the topic has, the first time that the client knows: later ones were added since."""
+        if not self._founding:
+            self._founding = frozenset(self._consumer._cluster.partitions_for_topic(self._topic) or ())
 
     def find(self, error: KafkaError) -> None:
         """Seek in the partitions that a poll could not read.
@@ -67,20 +66,25 @@ class Places:
             self._go_back(error.divergent_offsets)
 
     def _begin(self, partitions: Collection[Any]) -> None:
-        """Where the group has no offset: at the beginning, or at an end that is committed first."""
-        founding = self.founding_partitions() if self._at_end else frozenset()
-        old = [partition for partition in partitions if partition.partition in founding]
+        """Where the group has no offset: at the beginning, or at the end.
+
+        Where another start would begin elsewhere, the place is committed before anything behind it is read.
+        """
+        self.look()
+        old = [one for one in partitions if self._at_end and one.partition in self._founding]
+        new = [one for one in partitions if one not in old]
         places = self._consumer.end_offsets(old) if old else {}
-        if places and not self._commit({Partition(*partition): end for partition, end in places.items()}):
+        places |= self._consumer.beginning_offsets(new) if new else {}
+        if self._at_end and not self._commit(_own(places)):
             return  # the group moved on: the partitions come anew, to us or to another
-        if new := [partition for partition in partitions if partition not in places]:
-            places = {**places, **self._consumer.beginning_offsets(new)}
         for partition, offset in places.items():
             log.info("group %s begins at offset %d of %s/%d", self._group, offset, *partition)
             self._consumer.seek(partition, offset)
 
     def _skip_what_is_gone(self, places: Mapping[Any, int]) -> None:
         begins = self._consumer.beginning_offsets(list(places))
+        if not self._commit(_own(begins)):  # told and counted once, not at each start
+            return
         for partition, begin in begins.items():
             place = places[partition]
             if place < begin:
@@ -93,8 +97,8 @@ class Places:
                 self._on_gone(begin - place)
             else:
                 log.warning(
-                    "%s/%d ends before offset %d, where group %s stands: the topic was made anew, or a broker lost "
-                    "records; it is read from offset %d, its first",
+                    "%s/%d ends before offset %d, where group %s stands: a broker lost records, or the topic was made "
+                    "anew; it is read from offset %d, its first",
                     *partition,
                     place,
                     self._group,
@@ -103,7 +107,14 @@ class Places:
             self._consumer.seek(partition, begin)
 
     def _go_back(self, places: Mapping[Any, Any]) -> None:
-        for partition, place in places.items():
+        known = {partition: place.offset for partition, place in places.items() if place is not None}
+        if known and not self._commit(_own(known)):
+            return
+        for partition in places:
             log.warning("%s/%d: a broker lost records that were read already; it goes on where they end", *partition)
-            if place is not None:  # None: unknown; if our place is beyond the end, the next fetch says so
-                self._consumer.seek(partition, place.offset)
+        for partition, offset in known.items():  # of others the next fetch says that our place is beyond the end
+            self._consumer.seek(partition, offset)
+
+
+def _own(places: Mapping[Any, int]) -> dict[Partition, int]:
+    return {Partition(*partition): offset for partition, offset in places.items()}

@@ -203,8 +203,7 @@ class Source:
 
     def _poll(self, max_records: int, timeout_ms: float) -> list[Record]:
         try:
-            if self.joined:
-                self._places.founding_partitions()
+            self._places.look()
             polled = self._consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
         except RetriableError as error:  # a broker that is away; most of these the client keeps to itself
             log.debug("nothing to read at the moment: %s: %s", type(error).__name__, error)
@@ -235,12 +234,15 @@ class Source:
         silent_s = time.monotonic() - self._heard_s
         if silent_s < min(PROBE_S, self._budget_s / 2):
             return
+        probed = min(self.assigned, default=Partition(self.topic, 0))
         try:
-            self._consumer.end_offsets([TopicPartition(self.topic, 0)], timeout_ms=1000)
+            self._consumer.end_offsets([TopicPartition(*probed)], timeout_ms=1000)
             self._heard_s = time.monotonic()
         except KafkaError as error:
             if silent_s > self._budget_s:
-                raise StreamError(f"the broker has not answered for {silent_s:.0f} s ({error})") from error
+                raise StreamError(
+                    f"the broker has not answered for {silent_s:.0f} s: where does {_names([probed])} end? ({error})"
+                ) from error
 
     def _require_membership(self) -> None:
         """Notice a client that waits for ever to be given partitions.

@@ -149,3 +149,13 @@ def test_a_limit_lowered_while_frames_flow(route: Routes, delivery: str) -> None
     assert all("framegate-value-omitted" in dict(letter.headers) for letter in account.dead_letters.values())
     if delivery == "exactly-once":
         account.require_no_repeat()
+
+
+def test_a_transaction_may_not_last_longer_than_the_broker_allows(route: Routes) -> None:
+    """Exit 2: a setting is wrong, and the text says which, on either side."""
+    here = route()
+    with here.gateway("--transaction-timeout-ms", "999999999", delivery="exactly-once") as gateway:
+        assert gateway.wait_for_exit() == 2
+        log = gateway.log
+    assert "--transaction-timeout-ms 999999999: more than the broker's transaction.max.timeout.ms" in log
+    assert "Traceback" not in log

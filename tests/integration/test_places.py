@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewPartitions
+from kafka.errors import RequestTimedOutError
 from kafka.structs import TopicPartition
 
 from stream.client import Cluster
-from stream.record import Partition, Record
+from stream.delivery import ExactlyOnce
+from stream.record import Partition, Record, Reply
 from stream.source import Source
 from tests.route import Route, good_frames
 
@@ -49,20 +51,44 @@ def test_a_group_begins_at_the_beginning(route: Routes) -> None:
 
 
 def test_a_partition_that_is_added_is_read_from_its_beginning(route: Routes) -> None:
-    """Also with ``latest``: what comes before a member learns of the partition is not skipped."""
+    """Also with ``latest``: neither what comes before a member learns of it is skipped, nor what one left undone."""
     here = route(partitions=1)
     here.publish(good_frames(4))
     with closing(_source(here, "latest")) as source:
         _poll_until(source, lambda _: len(source.positions()) == 1)
         with KafkaAdminClient(bootstrap_servers=here.bootstrap.split(",")) as admin:
             admin.create_partitions({here.frames: NewPartitions(2)})
-        with closing(Cluster(here.bootstrap).producer()) as producer:
-            for number in range(3):
-                producer.send(here.frames, value=b"%d" % number, partition=1)
-            producer.flush()
+        _send(here, 1, 3)
         records = _poll_until(source, lambda polled: len(polled) == 3)
-
     assert [(record.partition, record.offset) for record in records] == [(1, 0), (1, 1), (1, 2)]
+
+    _send(here, 1, 2)
+    with closing(_source(here, "latest")) as source:
+        records = _poll_until(source, lambda polled: len(polled) == 5)
+    assert [record.offset for record in records] == [0, 1, 2, 3, 4]
+
+
+def test_a_header_of_any_name_is_read(route: Routes) -> None:
+    """A producer in C may send names that are no UTF-8: such a record is read like those beside it, with ``?``."""
+
+    class Latin(str):
+        def encode(self, *_: str) -> bytes:
+            return "caf\xe9".encode("latin-1")
+
+    here = route(partitions=1)
+    names = ["a", Latin("cafe"), "\N{GREEK SMALL LETTER PI}"]
+    for options in ({}, {"compression_type": "gzip"}):
+        producer = KafkaProducer(bootstrap_servers=here.bootstrap.split(","), linger_ms=200, **options)
+        with closing(producer):
+            for name in names:
+                producer.send(here.frames, key=b"k", value=b"v", headers=[("first", b""), (name, b"x"), ("last", b"y")])
+            producer.flush()
+    with closing(_source(here, "earliest")) as source:
+        records = _poll_until(source, lambda polled: len(polled) == 6)
+    read = [("first", b""), ("last", b"y")]
+    assert [record.headers[1] for record in records] == 2 * [("a", b"x"), ("caf?", b"x"), (names[2], b"x")]
+    assert all([record.headers[0], record.headers[2]] == read for record in records)
+    assert {(record.key, record.value) for record in records} == {(b"k", b"v")}
 
 
 @pytest.mark.parametrize("reset", ["earliest", "latest"])
@@ -77,15 +103,54 @@ def test_what_retention_took_is_told(route: Routes, reset: str, caplog: pytest.L
     with KafkaAdminClient(bootstrap_servers=here.bootstrap.split(",")) as admin:
         admin.delete_records({TopicPartition(here.frames, 0): 6})
 
-    with closing(_source(here, reset, on_gone=gone.append)) as source:
-        records = _poll_until(source, lambda polled: len(polled) == 4)
+    for _ in range(2):  # they are gone once, whoever begins again
+        with closing(_source(here, reset, on_gone=gone.append)) as source:
+            records = _poll_until(source, lambda polled: len(polled) == 4)
+        assert [record.offset for record in records] == [6, 7, 8, 9]
 
-    assert [record.offset for record in records] == [6, 7, 8, 9]
     assert gone == [4]
     assert f"{here.frames}/0: offsets 2 to 5 were deleted by the topic's retention" in caplog.text
 
 
-def test_a_topic_that_was_made_anew_is_read_from_its_beginning(route: Routes, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_transaction_in_doubt_is_not_taken_for_an_older_groups_place(
+    route: Routes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exactly once, the group's offset beyond the end: a commit that fails is repeated, and no decision is missing."""
+    here = route(partitions=1)
+    here.publish(good_frames(5))
+    with closing(_source(here, "earliest")) as source:
+        _poll_until(source, lambda polled: len(polled) == 5)
+        assert source.commit({Partition(here.frames, 0): 100})
+    commit, failures = KafkaProducer.commit_transaction, iter([RequestTimedOutError("away for a moment")])
+
+    def failing_once(producer: KafkaProducer) -> None:
+        for error in failures:
+            raise error
+        commit(producer)
+
+    monkeypatch.setattr(KafkaProducer, "commit_transaction", failing_once)
+    with closing(_source(here, "earliest")) as source:
+        cluster = Cluster(here.bootstrap)
+        with closing(ExactlyOnce(cluster, source, {}, group=here.group, transaction_timeout_ms=15_000)) as delivery:
+            done = 0
+            while done < 5:
+                batch = source.next_batch(5, 0, idle_ms=1000)
+                if batch is not None:
+                    replies = [Reply(here.decisions, b"cam", b"%d" % one.offset, ()) for one in batch.records]
+                    assert delivery.deliver(batch, replies)
+                    done += len(replies)
+    reader = KafkaConsumer(
+        here.decisions,
+        bootstrap_servers=here.bootstrap.split(","),
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=5000,
+    )
+    with closing(reader):
+        assert sorted(record.value for record in reader) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_a_topic_that_lost_records_is_read_from_its_beginning(route: Routes, caplog: pytest.LogCaptureFixture) -> None:
     """The group's offset lies beyond the end: nothing that is there is skipped."""
     here = route(partitions=1)
     here.publish(good_frames(5))
@@ -98,6 +163,13 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning(route: Routes, ca
 
     assert [record.offset for record in records] == [0, 1, 2, 3, 4]
     assert "ends before offset 100" in caplog.text
+
+
+def _send(here: Route, partition: int, count: int) -> None:
+    with closing(Cluster(here.bootstrap).producer()) as producer:
+        for number in range(count):
+            producer.send(here.frames, value=b"%d" % number, partition=partition)
+        producer.flush()
 
 
 def _source(here: Route, reset: str, on_gone: Callable[[int], object] = lambda _: None) -> Source:
