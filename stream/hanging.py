@@ -14,7 +14,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.admin import AbortTransactionSpec, TransactionState
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, for_code
 from kafka.structs import TopicPartition
 
 from stream.client import Cluster
@@ -88,7 +88,11 @@ def _is_of(group: str, transactional_id: str) -> bool:
 
 
 def _partitions(admin: KafkaAdminClient, group: str, topics: Collection[str]) -> list[TopicPartition]:
-    counts = {each["name"]: len(each["partitions"]) for each in admin.describe_topics([*topics, OFFSETS])}
+    described = admin.describe_topics([*topics, OFFSETS])
+    for each in described:
+        if each["error_code"]:  # not raised by the client
+            raise for_code(each["error_code"])(each["name"])
+    counts = {each["name"]: len(each["partitions"]) for each in described}
     offsets = counts.pop(OFFSETS)
     return [
         TopicPartition(OFFSETS, offsets_partition(group, offsets)),

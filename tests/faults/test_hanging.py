@@ -1,21 +1,23 @@
 """A broker that loses track of a transaction: it says that it is complete, and never writes its mark."""
 
 import time
+import uuid
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kafka import KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
-from stream.client import Cluster
+from stream.client import Cluster, close_producer
 from stream.delivery import ExactlyOnce
-from stream.hanging import end_hanging_transactions, offsets_partition
-from stream.record import Reply
-from stream.source import Source
+from stream.hanging import end_hanging_transactions, offsets_partition, transactional_ids
+from stream.record import Partition, Reply
+from stream.source import Source, kafka_offsets
 from tests.broker import KafkaBroker
 from tests.route import TRANSACTION_TIMEOUT_MS, Route, good_frames
 
@@ -56,6 +58,32 @@ def test_an_open_transaction_is_left_alone(own_broker: KafkaBroker, engine: Path
 
         assert end_hanging_transactions(cluster, route.group, [route.decisions]) == 0
         delivery._producer.commit_transaction()
+
+
+@pytest.mark.kafka
+def test_without_the_rights_it_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """A broker with access control that hides its own topics from us: nothing is done, and it is said."""
+    with KafkaBroker(
+        authorizer_class_name="org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        allow_everyone_if_no_acl_found="true",
+    ) as broker:
+        cluster = Cluster(broker.bootstrap)
+        with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as admin:
+            admin.create_topics({"out": {"num_partitions": 1}}, wait_for_metadata=True)
+            producer = cluster.producer(transactional_id=f"{transactional_ids('g')}{uuid.uuid4()}")
+            producer.init_transactions()
+            producer.begin_transaction()
+            producer.send("out", value=b"x")
+            producer.send_offsets_to_transaction(kafka_offsets({Partition("out", 0): 1}), "g")
+            producer.commit_transaction()
+            close_producer(producer, 5)
+            assert end_hanging_transactions(cluster, "g", ["out"]) == 0
+            assert caplog.text.count("cannot look for transactions") == 0
+            hidden = ResourcePattern(ResourceType.TOPIC, "__consumer_offsets")
+            admin.create_acls([ACL("User:ANONYMOUS", "*", ACLOperation.DESCRIBE, ACLPermissionType.DENY, hidden)])
+            time.sleep(1)  # until the broker knows
+            assert end_hanging_transactions(cluster, "g", ["out"]) == 0
+    assert "cannot look for transactions that the broker has lost track of" in caplog.text
 
 
 @given(st.text(min_size=1, max_size=20), st.integers(1, 200))
