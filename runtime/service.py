@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from contextlib import ExitStack
 from types import FrameType, TracebackType
 from typing import Final, NoReturn, Self
@@ -16,7 +17,7 @@ import simplejpeg
 from runtime import metrics
 from runtime.cpus import usable_cpus
 from runtime.decision import Decisions
-from runtime.errors import EngineError, FrameError
+from runtime.errors import EngineError, FrameError, FramegateError
 from runtime.gateway import Gateway
 from runtime.health import HealthServer
 from runtime.pipeline import Pipeline, open_pipeline
@@ -24,7 +25,7 @@ from runtime.replies import Replies, Topics
 from runtime.settings import Settings
 from stream.client import Cluster
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
-from stream.errors import StuckError
+from stream.errors import StreamError
 from stream.hanging import end_hanging_transactions
 from stream.record import Record
 from stream.source import Source
@@ -33,7 +34,7 @@ from stream.topics import message_limits, require_room, require_topics
 log = logging.getLogger("framegate")
 
 CLOSE_S: Final = 10.0
-"""How long a gateway that is stuck may take to leave."""
+"""How long a gateway that failed may take to leave: a batch may still be on a device that does not answer."""
 
 
 class Service:
@@ -78,17 +79,14 @@ class Service:
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, StuckError):
-            self._leave(error)
-        self._stack.close()
-
-    def _leave(self, error: StuckError) -> NoReturn:
-        """End the process in spite of threads that do not: Python would wait for them, before a word was said."""
-        print(f"framegate: {error}", file=sys.stderr, flush=True)
+        if error is None:
+            self._stack.close()
+            return
         closing = threading.Thread(target=self._stack.close, daemon=True)  # leaves the group; may wait for the device
         closing.start()
         closing.join(CLOSE_S)
-        os._exit(error.exit_code)
+        if closing.is_alive():
+            _leave(error)
 
     def run(self) -> None:
         """Serve until a signal, or until drained where that was asked for."""
@@ -122,6 +120,15 @@ class Service:
         )
         stack.callback(source.close)
         return source
+
+
+def _leave(error: BaseException) -> NoReturn:
+    """End the process in spite of threads that do not: Python would wait for them, before a word was said."""
+    if isinstance(error, FramegateError | StreamError):
+        print(f"framegate: {error}", file=sys.stderr, flush=True)
+        os._exit(error.exit_code)
+    traceback.print_exception(error)
+    os._exit(1)
 
 
 def dry_run(settings: Settings) -> bytes:

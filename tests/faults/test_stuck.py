@@ -28,3 +28,15 @@ def test_a_device_that_hangs_ends_the_process(route: Callable[..., Route]) -> No
     account = here.audit()
     account.require_complete()
     account.require_no_repeat()
+
+
+def test_a_batch_that_fails_while_another_hangs_ends_the_process(route: Callable[..., Route]) -> None:
+    """What failed is said, and the process does not wait for the other one."""
+    here, half = route(partitions=1), {"FRAMEGATE_TEST_STUCK": "half"}
+    here.publish(good_frames(64))
+
+    with here.gateway("--max-batch", "4", program=STUCK, environment=half) as gateway:
+        assert gateway.wait_for_exit(limit_s=60) == 1
+        assert "framegate: the device failed" in gateway.log
+    here.drain()
+    here.audit().require_complete()
