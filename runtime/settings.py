@@ -34,8 +34,14 @@ from stream.client import typed_option
 PREFIX = "FRAMEGATE_"
 TEST_PREFIX = "FRAMEGATE_TEST_"
 """Read by the project's tests only."""
-KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT|PORT)(_.*)?")
-"""What Kubernetes puts into every pod beside a service called framegate: no settings."""
+KUBERNETES = re.compile(
+    rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)|"
+    rf"{PREFIX}(\w+_)?PORT=(tcp|udp|sctp)://.*"
+)
+"""What Kubernetes puts into every pod beside a service called framegate or framegate-metrics: no settings.
+
+As ``NAME=value``, or the name alone.
+"""
 SECRET = ("password", "secret", "token", "proxy")
 """In a client option's name; a proxy's URL may hold a password."""
 
@@ -196,6 +202,9 @@ def load_settings(argv: Sequence[str] | None = None) -> Settings:
                 settings_cls, cli_parse_args=arguments, formatter_class=SettingsHelp
             )
             environment = EnvSettingsSource(settings_cls)
+            environment.env_vars = {
+                name: value for name, value in environment.env_vars.items() if not _of_kubernetes(name, value)
+            }
             files = [TomlConfigSettingsSource(settings_cls, path)] if path else []
             return flags, environment, *files
 
@@ -231,13 +240,18 @@ def _config_path(arguments: Sequence[str]) -> Path | None:
     return Path(path)
 
 
+def _of_kubernetes(name: str, value: str | None) -> bool:
+    upper = name.upper()
+    return any(KUBERNETES.fullmatch(text) for text in (upper, f"{upper}={value}"))
+
+
 def _require_known_environment() -> None:
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    for name in os.environ:
+    for name, value in os.environ.items():
         upper = name.upper()  # pydantic-settings reads either case
         if not upper.startswith(PREFIX) or upper.startswith((TEST_PREFIX, f"{PREFIX}KAFKA__")):
             continue
-        if KUBERNETES.fullmatch(upper):
+        if _of_kubernetes(name, value):
             continue
         if upper not in known:
             raise ConfigError(f"{name}: no such setting; there are {', '.join(sorted(known))}")

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -90,14 +90,10 @@ class Follower:
 def _tail(arguments: argparse.Namespace) -> None:
     topics = [topic for topic in (arguments.topic, arguments.dead_letter_topic) if topic]
     cluster = open_cluster(arguments)
-    require_topics(cluster, topics, create=False)
-    follower = Follower(cluster, topics, from_beginning=arguments.from_beginning)
-    try:
-        _show(_first(follower, arguments.count), as_json=arguments.json)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        follower.close()
+    with suppress(KeyboardInterrupt):
+        require_topics(cluster, topics, create=False)
+        with closing(Follower(cluster, topics, from_beginning=arguments.from_beginning)) as follower:
+            _show(_first(follower, arguments.count), as_json=arguments.json)
 
 
 def _show(records: Iterator[Record], *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -129,6 +130,19 @@ def test_a_live_table_on_a_terminal(broker: Broker, topic: Topics, producer: Cli
     assert code == 0, shown
     assert "utility-below-threshold" in shown
     assert "mean utility" in shown
+
+
+def test_ctrl_c_while_it_looks_for_a_broker() -> None:
+    """Exit 0 and not a word, as later."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        command = [sys.executable, "-m", "stream.tail", "--brokers", f"127.0.0.1:{port}"]
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+            silent.accept()  # it is looking
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()
+            assert process.wait(timeout=30) == 0
 
 
 def test_a_closed_pipe_ends_it_quietly(broker: Broker, topic: Topics, producer: Clients) -> None:

@@ -375,3 +375,18 @@ def test_help_speaks_of_no_types_of_python() -> None:
     assert "--engine FILE" in words
     assert "--metrics-port {NUMBER,off}" in words
     assert re.findall(r"Path|\[str|dict|None|--\S+ (?:str|int|float)\b", words) == []
+
+
+def test_what_kubernetes_says_of_services_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a service called framegate-metrics, too, whose port has the name of a setting; a typing error is told."""
+    for name in ("FRAMEGATE", "FRAMEGATE_METRICS"):
+        monkeypatch.setenv(f"{name}_SERVICE_HOST", "10.0.0.1")
+        monkeypatch.setenv(f"{name}_SERVICE_PORT_HTTP", "9464")
+        monkeypatch.setenv(f"{name}_PORT", "tcp://10.0.0.1:9464")
+        monkeypatch.setenv(f"{name}_PORT_9464_TCP_ADDR", "10.0.0.1")
+    assert load_settings(ENGINE).metrics_port == 9464
+    monkeypatch.setenv("FRAMEGATE_METRICS_PORT", "9000")
+    assert load_settings(ENGINE).metrics_port == 9000
+    monkeypatch.setenv("FRAMEGATE_METRIC_PORT", "9000")
+    with pytest.raises(ConfigError, match="FRAMEGATE_METRIC_PORT: no such setting"):
+        load_settings(ENGINE)
