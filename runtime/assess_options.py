@@ -130,6 +130,8 @@ def _require_video(arguments: argparse.Namespace) -> None:
     if len(arguments.paths) > 1 or arguments.paths[0].is_dir() or is_picture(arguments.paths[0]):
         given = ", ".join(map(str, arguments.paths))
         raise ConfigError(f"--reference {arguments.reference}: a video's; one video is held against it, not {given}")
+    if arguments.paths[0].resolve() == arguments.reference.resolve():
+        raise ConfigError(f"--reference {arguments.reference}: it is the video itself, beside which it is perfect")
     if arguments.masks:
         raise ConfigError(f"--masks {arguments.masks}: of pictures, not of a video's frames")
 

@@ -255,6 +255,7 @@ def test_the_table_and_the_sheet(engines: Path, photos: Path, tmp_path: Path) ->
             ["--reference", "film.mp4", "a.png"],
             "--reference film.mp4: a video's; one video is held against it, not a.png",
         ),
+        (["--reference", "film.mp4", "./film.mp4"], "film.mp4: it is the video itself"),
         (["--reference", "film.mp4", "a.mp4", "b.mp4"], "held against it, not a.mp4, b.mp4"),
         (["--reference", "film.mp4", "--masks", "m", "a.mp4"], "--masks m: of pictures"),
         (["--reference", ".", "--aspect", "1:1", "a.png"], "the aspect 1:1 of covers: no engine given has a head"),
@@ -405,7 +406,7 @@ def test_a_videos_name_is_no_markup(engines: Path, films: Path, capsys: pytest.C
     ("video", "reference", "text"),
     [
         ("large.avi", "original.avi", r"frames of 64 x 96 pixels, and those of its reference .* are 64 x 48"),
-        ("tiny.avi", "tiny.avi", "frames of 8 x 8 pixels; the engine compares tiles of 16 x 16"),
+        ("tiny.avi", "small.avi", "frames of 8 x 8 pixels; the engine compares tiles of 16 x 16"),
         ("none.avi", "original.avi", "neither a picture's name nor a video"),
     ],
 )
@@ -413,7 +414,8 @@ def test_videos_that_cannot_be_compared(
     engines: Path, films: Path, capsys: pytest.CaptureFixture[str], video: str, reference: str, text: str
 ) -> None:
     """Exit 2: every frame would have the same fault."""
-    write_film(films / "tiny.avi", frames(3, size=(8, 8)), 10)
+    for name in ("tiny.avi", "small.avi"):
+        write_film(films / name, frames(3, size=(8, 8)), 10)
     (films / "none.avi").write_bytes(b"none")
     arguments = ["--engine", engines / "fr.onnx", "--reference", films / reference, films / video]
 
