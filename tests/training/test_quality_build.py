@@ -12,6 +12,7 @@ import pytest
 from runtime.errors import ConfigError
 from tests import pictures
 from tests.training.cover_folders import Silent
+from training.__main__ import main
 from training.damage.blur import gaussian
 from training.damage.tid import KINDS_OF_TID
 from training.metrics.votes import koniq_deviation, mean_and_deviation, voted
@@ -328,6 +329,56 @@ def test_a_build_that_was_stopped_goes_on_to_the_same_set(folder: Path, tmp_path
     mos = [row.mos for row in read_rows(tmp_path / "whole" / RATINGS)]
     assert min(mos) < 1.6
     assert max(mos) > 4.4
+
+
+def test_a_build_is_not_gone_on_with_otherwise(folder: Path, tmp_path: Path) -> None:
+    """Its pictures have the same names, and would stand beside references of the other build."""
+    plan = Plan((folder,), size=(HEIGHT, WIDTH), cuts=1, draws=2, test_share=0.0)
+    (tmp_path / "set" / JOURNAL / plan.digest).mkdir(parents=True)
+    with pytest.raises(ConfigError, match="holds a build that was begun with other options"):
+        build(tmp_path / "set", dataclasses.replace(plan, seed=1), Silent())
+    assert not (tmp_path / "set" / "pictures").exists()
+
+
+@pytest.mark.parametrize("place", ["", "below/set"])
+def test_a_set_does_not_lie_among_its_photographs(tmp_path: Path, place: str) -> None:
+    """Another build would take its distorted pictures for photographs."""
+    photograph(tmp_path / "photographs" / "a.png", 0)
+    output = tmp_path / "photographs" / place
+    with pytest.raises(ConfigError, match=r"--output .* lies in --pictures"):
+        build(output, Plan((tmp_path / "photographs",)), Silent())
+    assert [one.name for one in (tmp_path / "photographs").iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["--rescore", "--output", "SET", "--votes", "5"], "--rescore keeps a set's pictures and votes"),
+        (["--rescore", "--output", "SET", "--size", "256x192"], "--rescore keeps a set's pictures and votes"),
+        (["--rescore", "--output", "nowhere"], "nowhere holds no quality set"),
+        (["--rescore", "--output", "SET", "--calibration", "SET/set.json"], "give calibration.json of a set"),
+        (["--rescore", "--output", "SET", "--calibration", "SET"], "cannot be read (Is a directory)"),
+        (["--rescore", "--output", "SET", "--opinions", "SET"], "mos_with_names.txt: Is a directory: give that file"),
+        (["--pictures", "SET", "--output", "other", "--draws", "3"], "--draws 3: two strengths are drawn of each kind"),
+    ],
+)
+def test_what_cannot_be_built_is_said(
+    built: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    fault: str,
+) -> None:
+    """One line, and nothing is made or changed."""
+    monkeypatch.chdir(tmp_path)
+    before = (built / RATINGS).read_bytes()
+    assert main(["build", "quality", *(word.replace("SET", str(built)) for word in words)]) == 2
+    said = capsys.readouterr().err
+    assert fault in said
+    assert "pydantic" not in said
+    assert (built / RATINGS).read_bytes() == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_set_that_is_scored_anew_is_as_if_it_had_been_built_so(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from runtime.decode import Pixels
+from runtime.engine import peek_manifest
 from runtime.errors import ConfigError, EngineError
 from runtime.heads import OPINIONS
 from runtime.manifest import Provenance
@@ -202,6 +203,17 @@ def test_plots_are_pictures_that_the_report_shows(folder: Path, report: dict[str
     for name in names:
         assert f"]({name})" in (folder / "out" / "report.md").read_text()
         assert np.ptp(read_picture(folder / "out" / name)) > 100
+
+
+def test_a_part_of_a_set_is_called_one(folder: Path, tmp_path: Path) -> None:
+    """``--every 2``: in words and as a number; and an engine's digest is the manifest's, as in its decisions."""
+    words = ["evaluate", "quality", "--set", str(folder / "set"), "--gates", str(folder / "bright.onnx")]
+    words += ["--every", "2", "--threads", "1", "--resamples", "0", "--examples", "0", "--output", str(tmp_path)]
+    assert main(words) == 0
+    document = json.loads((tmp_path / "report.json").read_bytes())
+    assert (document["sets"][0]["every"], document["sets"][0]["contents"]) == (2, 2)
+    assert document["gates"][0]["digest"] == peek_manifest(folder / "bright.onnx").digest
+    assert "test side, one content of 2: 20 pictures of 2 contents" in (tmp_path / "report.md").read_text()
 
 
 def test_two_gates_are_compared(folder: Path, tmp_path: Path) -> None:

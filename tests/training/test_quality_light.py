@@ -330,15 +330,22 @@ def test_a_calibration_sees_its_side_of_a_division_alone(
 ) -> None:
     """Of 20 pictures without sides all are learned from, and of a division by a seed 16: too few, either way.
 
-    A picture that is missing is told before any is judged.
+    A network that learned from one side is not given the whole, nor overwritten. A picture that is missing is told
+    before any is judged.
     """
     words = ["train", "quality", "--data", str(folder), "--threads", "1", "--steps", "1", "--validate", "1"]
     assert main([*words, "--set", "batch_size=4", "--output", str(tmp_path)]) == 0
     koniq = write_koniq(tmp_path / "koniq", pictures=20, sides=False)
     words = ["calibrate", "quality", str(tmp_path / "quality"), "--data", str(koniq), "--output", str(tmp_path / "c")]
+    assert main([*words[:-1], str(tmp_path / "quality")]) == 2
+    assert "is the checkpoint itself: give another stem" in capsys.readouterr().err
     for division, count in (([], 20), (["--split-seed", "4"], 16)):
         assert main([*words, *division]) == 2
         assert f"KonIQ-10k (512x384): {count} pictures are too few" in capsys.readouterr().err
+    learned = ["train", "quality", "--data", str(koniq), "--split-seed", "4", "--threads", "1", "--steps", "1"]
+    assert main([*learned, "--set", "batch_size=4", "--output", str(tmp_path / "part")]) == 0
+    assert main(["calibrate", "quality", str(tmp_path / "part/quality"), *words[3:]]) == 2
+    assert "learned from a part of KonIQ-10k (512x384), and the whole of it is given" in capsys.readouterr().err
     next(koniq.rglob("*.png")).unlink()
     assert main(words) == 2
     assert "KonIQ-10k (512x384): 1 of 20 pictures are not there" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from runtime.opencv import cv2
 from training.__main__ import main
 from training.commands.quality_sets import divided, told_of
 from training.quality import live
+from training.quality.held_out import held_out
 from training.quality.rated import Rated, RatedSet
 from training.quality.readers import LAYOUTS, read_rated, require_pictures, require_sizes
 from training.quality.splits import (
@@ -491,6 +492,15 @@ def test_a_set_has_the_sides_of_its_seed() -> None:
     whole = judged([str(at) for at in range(10_073)])
     large = splits(whole, seeds=1)[0].apply(whole)
     assert sum(one.split == "test" for one in with_sides(large, 0, "paper").pictures) == 2 * 2000
+
+
+def test_what_is_held_out_is_shared_by_the_sets_that_have_a_side_for_it() -> None:
+    """As many of each, one at least; a set without sides takes nothing from the others."""
+    whole, sides = judged(list("abcdefghij")), with_sides(judged(list("klmnopqrst")), 1, "content")
+    [alone] = held_out([whole, sides], 2, 0)
+    assert (len(alone), {one.split for one in alone.pictures}) == (2, {"test"})
+    assert [len(one) for one in held_out([sides, whole, sides], 1, 0)] == [1, 1]
+    assert held_out([whole], 5, 0) == []
 
 
 def test_a_gate_knows_what_it_was_trained_on() -> None:

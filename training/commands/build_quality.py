@@ -82,15 +82,6 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError("give --pictures to build a set, or --rescore for the one in --output: one of both")
     if options.without_contents and not options.opinions:
         raise ConfigError("--without-contents is for --opinions")
-    scores: Opinions | Calibration | None = None
-    if options.opinions:
-        scores = read_opinions(options.opinions, options.without_contents)
-    elif options.calibration:
-        scores = Calibration.load(options.calibration)
-    if options.rescore:
-        _tell(options.output, rescore(options.output, scores))
-        return
-    torch.set_num_threads(1)  # each worker compares a picture of its own
     plan = Plan(
         tuple(options.pictures),
         size=options.size[::-1],
@@ -101,6 +92,23 @@ def run(options: argparse.Namespace) -> None:
         votes=options.votes,
         seed=options.seed,
     )
+    if options.rescore and plan != Plan(()):
+        raise ConfigError(
+            "--rescore keeps a set's pictures and votes: --size, --cuts, --draws, --limit, --test-share, --votes and "
+            "--seed are for building one"
+        )
+    if options.draws % 2:
+        raise ConfigError(f"--draws {options.draws}: two strengths are drawn of each kind, so an even number is due")
+    scores: Opinions | Calibration | None = None
+    if options.opinions:
+        scores = read_opinions(options.opinions, options.without_contents)
+    elif options.calibration:
+        scores = Calibration.load(options.calibration)
+    if options.rescore:
+        _tell(options.output, rescore(options.output, scores))
+        print("its scores are " + ("fitted to people's" if scores else "mean ranks of the metrics, of no calibration"))
+        return
+    torch.set_num_threads(1)  # each worker compares a picture of its own
     with progress_bar(Console(stderr=True)) as progress:
         made = build(options.output, plan, BuildBar(progress), scores=scores, workers=options.workers)
     _tell(options.output, made)

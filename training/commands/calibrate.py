@@ -3,6 +3,7 @@
 import argparse
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -10,6 +11,9 @@ from runtime.errors import ConfigError
 from training.commands.arguments import Commands, natural, positive
 from training.commands.progress import progress_bar
 from training.commands.quality_sets import add_reading, read_divided, reading_words, told_of
+
+if TYPE_CHECKING:
+    from training.quality.rated import RatedSet
 
 
 def add(commands: Commands) -> None:
@@ -31,12 +35,16 @@ def run(options: argparse.Namespace) -> None:
     from training.quality.calibrating import calibrate
     from training.quality.held_out import drawn, learned
     from training.quality.readers import require_pictures
+    from training.quality.splits import SPLIT
 
     checkpoint = load_checkpoint(options.stem)
     what = checkpoint.description
     if what.architecture != "quality-light":
         raise ConfigError(f"{options.stem}: a checkpoint of {what.architecture}; quality-light can be calibrated")
+    if options.output.resolve() == options.stem.resolve():
+        raise ConfigError(f"--output {options.output} is the checkpoint itself: give another stem")
     [data] = read_divided(options, [options.data])
+    _require_side_of(options, data, what.provenance.data)
     rated = learned(data)
     if options.count is not None:
         rated = drawn(rated, options.count, options.seed)
@@ -58,5 +66,18 @@ def run(options: argparse.Namespace) -> None:
         }
     )
     save_checkpoint(options.output, Checkpoint(what.model_copy(update={"provenance": provenance}), checkpoint.network))
+    if data.digest.partition(SPLIT)[0] not in what.provenance.data:
+        print(f"note: {options.stem} had not learned from {data.name}")
     print(f"distance of the shares on {len(rated)} pictures: {before:.4f}, now {after:.4f}")
     print(f"{options.output}.safetensors, .json: the calibrated network")
+
+
+def _require_side_of(options: argparse.Namespace, data: "RatedSet", told: str) -> None:
+    """A set that the network learned from in part has a side that it is to be tested on."""
+    from training.quality.splits import as_learned
+
+    if options.split_seed is None and as_learned(data, told) is not None:
+        raise ConfigError(
+            f"{options.stem} learned from a part of {data.name}, and the whole of it is given: repeat the --split-seed "
+            f"and --split-of that it was trained with ({told})"
+        )

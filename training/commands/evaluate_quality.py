@@ -144,6 +144,7 @@ def _on_set(
     return OnSet(
         rated=own,
         side=side_told(own, options.split),
+        every=options.every,
         judged=results,
         spreads=spreads(own, said, prepared.teachers),
         differences=tuple(differences(own, said, options.resamples, options.seed)),

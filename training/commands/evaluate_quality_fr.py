@@ -78,6 +78,7 @@ def _on_set(
     return OnSet(
         rated=own,
         side=side_told(own, options.split),
+        every=options.every,
         judged=results,
         differences=tuple(differences(own, said, options.resamples, options.seed)),
         over_splits=told_over_splits(options, own, said, asked),

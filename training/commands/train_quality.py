@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
     elif options.weights != RANDOM:
         take_over(network, Path(options.weights))
     teachers = [learned(one) for one in sets]
-    validation = Validation([held_out(one, options.validate // len(sets), options.seed) for one in sets])
+    validation = Validation(held_out(sets, options.validate, options.seed))
     task = LightTask(
         [(one, targets(one)) for one in teachers], validation, recipe, seed=options.seed, device=options.device
     )

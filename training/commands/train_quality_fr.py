@@ -70,8 +70,7 @@ def run(options: argparse.Namespace) -> None:
         require_sizes(one, require_pictures(one), TILE_PX)
     pictures = KeptPictures(options.cache_gib * GIB)
     patches = PairPatches([learned(one) for one in sets], recipe, pictures, options.seed)
-    held = [held_out(one, options.validate // len(sets), options.seed) for one in sets]
-    validation = Validation(held, pictures, recipe.pooling)
+    validation = Validation(held_out(sets, options.validate, options.seed), pictures, recipe.pooling)
     task = FullReferenceTask(patches, validation, recipe, device=options.device)
     plan = fitting.plan_of(options, recipe.epochs, patches.epoch_steps)
     with fitting.recorded(options, _asked(options, recipe, sets, plan)) as record:

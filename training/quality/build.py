@@ -87,11 +87,14 @@ def build(
         workers: threads.
 
     Raises:
-        ConfigError: the folder holds a set already, a photograph cannot be used, or the opinions do not fit.
+        ConfigError: the folder holds a set already, or a build that was begun otherwise, or is among the photographs;
+            a photograph cannot be used; or the opinions do not fit.
     """
+    _require_apart(folder, plan.folders)
     with only_writer(folder):
         if (folder / RATINGS).exists():
             raise ConfigError(f"{folder} holds a quality set already: give another --output, or delete it")
+        _require_begun_alike(folder, plan)
         photographs = find_photographs(plan.folders, plan.limit, plan.seed)
         works = [_Work(one, split_of(one.sha256, plan.test_share)) for one in photographs]
         if isinstance(scores, Opinions) and all(work.split != "test" for work in works):
@@ -115,10 +118,30 @@ def rescore(folder: Path, scores: Opinions | Calibration | None) -> RatedSet:
     Raises:
         ConfigError: the folder holds no set, or the opinions do not fit.
     """
+    if not (folder / RATINGS).is_file():
+        raise ConfigError(f"{folder} holds no quality set: give the --output of a `build quality` that came to its end")
     with only_writer(folder):
         rows = read_rows(folder / RATINGS)
         write_scores(folder, read_header(folder), [measured_of(row) for row in rows], scores)
     return read_proxy(folder)
+
+
+def _require_apart(folder: Path, photographs: Sequence[Path]) -> None:
+    """Distorted pictures that lay among the photographs would be taken for photographs by the next build."""
+    whole = folder.resolve()
+    for one in photographs:
+        if whole.is_relative_to(one.resolve()):
+            raise ConfigError(f"--output {folder} lies in --pictures {one}: write the set to a folder outside of it")
+
+
+def _require_begun_alike(folder: Path, plan: Plan) -> None:
+    """What another plan wrote has the same names, and would stand beside references of this one."""
+    journal = folder / JOURNAL
+    if journal.is_dir() and any(one.name != plan.digest for one in journal.iterdir()):
+        raise ConfigError(
+            f"{folder} holds a build that was begun with other options (size, cuts, draws, test share, seed) or by "
+            "another version: repeat those, give another --output, or delete it"
+        )
 
 
 def _measured(folder: Path, plan: Plan, work: _Work) -> list[Measured]:

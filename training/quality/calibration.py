@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.optimize import curve_fit
 
 from runtime.errors import ConfigError
+from runtime.faults import faults_of
 from training.damage.tid import KINDS_OF_TID, LADDERS, level_of_tid
 from training.quality.fidelity import Fidelity
 from training.quality.opinions import BEST, Opinions
@@ -25,6 +26,8 @@ TRUST = 0.5
 """How far a kind's line goes from what the metrics say to what people said: our distortions are not TID2013's own."""
 PULL = 0.5
 """How much a kind's line is held to the identity: as half a level's distance from it would be, squared."""
+
+_REMEDY = "give calibration.json of a set that was built with --opinions"
 
 Floats = NDArray[np.float64]
 Curve = tuple[float, float, float, float]
@@ -70,8 +73,11 @@ class Calibration(BaseModel):
         """
         try:
             return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise ConfigError(f"{path} is no calibration.json of a quality set: {error}") from error
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read ({error.strerror}): {_REMEDY}") from error
+        except ValidationError as error:
+            faults = faults_of(error, "calibration.json")
+            raise ConfigError(f"{path} is no calibration.json of a quality set: {_REMEDY} ({faults})") from error
 
 
 def calibrate(cells: dict[tuple[str, int], list[Fidelity]], opinions: Opinions) -> Calibration:

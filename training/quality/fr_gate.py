@@ -75,7 +75,7 @@ def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> Ful
 
     return FullReferenceGate(
         name=name,
-        digest=digest_of(path.read_bytes(), manifest.model_dump_json().encode()),
+        digest=manifest.digest,
         fit=fit_of(manifest.name, manifest.provenance),
         data=manifest.provenance.data,
         tile_px=max(manifest.inputs[0].height, manifest.inputs[0].width),

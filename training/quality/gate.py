@@ -72,7 +72,7 @@ def _engine_gate(path: Path, name: str, provider: Provider, threads: int) -> Qua
     manifest = engine.manifest
     return QualityGate(
         name=name,
-        digest=digest_of(path.read_bytes(), manifest.model_dump_json().encode()),
+        digest=manifest.digest,
         view=_view(manifest.inputs),
         data=manifest.provenance.data,
         fit=fit_of(manifest.name, manifest.provenance),

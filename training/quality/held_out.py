@@ -1,6 +1,7 @@
 """Which pictures of a set are learned from, and which only tell how the fit does."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,9 +21,14 @@ def learned(rated: RatedSet) -> RatedSet:
     return chosen
 
 
-def held_out(rated: RatedSet, count: int, seed: int) -> RatedSet:
-    """At most so many pictures of the other sides, drawn by the seed; there may be none."""
-    return drawn(rated.where(lambda one: one.split in {"validation", "test"}), count, seed)
+def held_out(sets: Sequence[RatedSet], count: int, seed: int) -> list[RatedSet]:
+    """At most so many pictures of the other sides, drawn by the seed: as many of each set that has such, one at least.
+
+    There may be none; sets without are left out.
+    """
+    sides = [one.where(lambda picture: picture.split in {"validation", "test"}) for one in sets]
+    filled = [one for one in sides if len(one)]
+    return [drawn(one, max(1, count // len(filled)), seed) for one in filled]
 
 
 def drawn(rated: RatedSet, count: int, seed: int) -> RatedSet:

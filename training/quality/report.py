@@ -43,6 +43,8 @@ class OnSet:
     rated: RatedSet
     """The pictures that were judged."""
     side: str
+    every: int
+    """One content of so many."""
     judged: tuple[Judged, ...]
     spreads: Spreads | None = None
     """The distributions; None where the set or all methods have none."""
@@ -122,6 +124,7 @@ def _set_json(one: OnSet) -> dict[str, Any]:
         "digest": rated.digest,
         "proxy": rated.proxy,
         "split": one.side,
+        "every": one.every,
         "pictures": len(rated),
         "contents": one.contents,
         "methods": [_judged_json(own) for own in one.judged],

@@ -64,6 +64,7 @@ def _named(one: OnSet) -> str:
 def _facts(report: Report) -> Iterator[str]:
     for one in report.sets:
         side = "all pictures" if one.side == "all" else f"{one.side} side"
+        side += f", one content of {one.every}" if one.every > 1 else ""
         count = f"{len(one.rated)} pictures of {one.contents} contents"
         yield f"- Set `{one.rated.name}` ({one.rated.digest}), {side}: {count}"
         if one.rated.proxy:

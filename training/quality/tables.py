@@ -30,7 +30,9 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[tuple[int, Row]]:
         if missing:
             raise ConfigError(f"{path} lacks the columns {', '.join(missing)}; it has {reader.fieldnames}")
         rows: list[tuple[int, Row]] = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     if not rows:
         raise ConfigError(f"{path} has no row: take the whole file")
@@ -60,6 +62,8 @@ def read_mat(path: Path, names: Sequence[str]) -> list[Any]:
     """
     try:
         content = loadmat(str(path), squeeze_me=True)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} is not there: give the folder that holds it") from error
     except NotImplementedError as error:
         raise ConfigError(f"{path} is of MATLAB 7.3: save it with '-v7'") from error
     except _BROKEN as error:

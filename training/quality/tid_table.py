@@ -36,7 +36,8 @@ def read_table(path: Path) -> list[Line]:
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as TID's mos_with_names.txt: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path} cannot be read as TID's mos_with_names.txt: {why}: give that file") from error
     lines = [_line(path, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise ConfigError(f"{path} has no line: take the whole file")
