@@ -11,6 +11,7 @@ from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import (
     CommitFailedError,
+    CorruptRecordError,
     KafkaError,
     RebalanceInProgressError,
     RetriableError,
@@ -216,6 +217,13 @@ class Source:
             raise TopicError(
                 f"{self.topic} holds compressed records, and what unpacks them is not installed ({error}): "
                 "pip install lz4 zstandard python-snappy; or publish without compression, which JPEGs do not gain by"
+            ) from error
+        except CorruptRecordError as error:
+            part = self._consumer._fetcher._next_partition_records
+            place = f"{part.topic_partition.partition} from offset {part.next_fetch_offset} on" if part else "?"
+            raise StreamError(
+                f"the broker's log is damaged: {self.topic}/{place} ({error}). Mend it from a replica, or give those records up: "
+                f"kafka-consumer-groups.sh --group {self._group} --reset-offsets moves the group past them"
             ) from error
         except KafkaError as error:
             raise StreamError(f"cannot read {self.topic}: {type(error).__name__}: {error}") from error

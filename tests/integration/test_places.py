@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
@@ -12,8 +13,10 @@ from kafka.structs import TopicPartition
 
 from stream.client import Cluster
 from stream.delivery import ExactlyOnce
+from stream.errors import StreamError
 from stream.record import Partition, Record, Reply
 from stream.source import Source
+from tests.broker import KafkaBroker
 from tests.route import Route, good_frames
 
 pytestmark = pytest.mark.kafka
@@ -163,6 +166,24 @@ def test_a_topic_that_lost_records_is_read_from_its_beginning(route: Routes, cap
 
     assert [record.offset for record in records] == [0, 1, 2, 3, 4]
     assert "ends before offset 100" in caplog.text
+
+
+def test_a_log_that_is_damaged_is_told_with_its_place(own_broker: KafkaBroker, engine: Path, tmp_path: Path) -> None:
+    """What lies before the damage is read; then which partition and offset it is, and how to get past it."""
+    here = Route(own_broker.bootstrap, engine, tmp_path, session_ms=6000, partitions=1)
+    with closing(Cluster(here.bootstrap).producer()) as producer:
+        for value in (b"sound", b"damaged", b"sound"):
+            producer.send(here.frames, value=value).get(timeout=30)
+    own_broker.stop()
+    [segment] = own_broker.folder.glob(f"data/{here.frames}-0/*.log")
+    content = segment.read_bytes()
+    segment.write_bytes(content.replace(b"damaged", b"DAMAGED"))
+    own_broker.start()
+
+    with closing(_source(here, "earliest")) as source:
+        assert [record.offset for record in _poll_until(source, lambda polled: len(polled) == 1)] == [0]
+        with pytest.raises(StreamError, match=rf"log is damaged: {here.frames}/0 from offset 1 on .*--reset-offsets"):
+            _poll_until(source, lambda _: False)
 
 
 def _send(here: Route, partition: int, count: int) -> None:
