@@ -222,8 +222,8 @@ class Source:
             part = self._consumer._fetcher._next_partition_records
             place = f"{part.topic_partition.partition} from offset {part.next_fetch_offset} on" if part else "?"
             raise StreamError(
-                f"the broker's log is damaged: {self.topic}/{place} ({error}). Mend it from a replica, "
-                f"or give those records up: kafka-consumer-groups.sh --group {self._group} --reset-offsets moves the group past them"
+                f"the broker's log is damaged: {self.topic}/{place} ({error}). Mend it from a replica, or give those "
+                f"records up: kafka-consumer-groups.sh --group {self._group} --reset-offsets moves the group past them"
             ) from error
         except KafkaError as error:
             raise StreamError(f"cannot read {self.topic}: {type(error).__name__}: {error}") from error
