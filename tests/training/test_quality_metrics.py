@@ -373,3 +373,12 @@ def test_the_papers_test_is_scipys_over_disjoint_subsets() -> None:
     assert sorted(seen[:2000]) == sorted(truth)
     with pytest.raises(ValueError, match="needs 2000 pictures; there are 60"):
         paper_t_test(srocc, truth[:60], near[:60], far[:60], seed=0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_distribution_for_all_has_no_correlation(seed: int) -> None:
+    """Equal shares have equal deviations, to the last digit, so that nothing is told of how these go together."""
+    taught = np.random.default_rng(seed).dirichlet(np.ones(5), 19118)
+    truth = taught[:4379]
+    found = distribution_errors(truth, np.broadcast_to(mean_distribution(taught), truth.shape))
+    assert np.isnan([found.plcc_sd, found.srocc_sd]).all()

@@ -49,5 +49,6 @@ def voted(mos: Floats, votes: int, rng: np.random.Generator) -> Floats:
 def mean_and_deviation(shares: Floats) -> tuple[Floats, Floats]:
     """Of shares (n, 5) of the votes 1 to 5: the mean opinion scores (n,) and the standard deviations (n,)."""
     scores = np.arange(1, 6, dtype=np.float64)
-    mean = shares @ scores
-    return mean, np.sqrt(np.maximum(0, shares @ scores**2 - mean**2))
+    # Row by row: a product of matrices rounds equal rows apart, and a correlation would be of that.
+    mean = (shares * scores).sum(axis=1)
+    return mean, np.sqrt(np.maximum(0, (shares * scores**2).sum(axis=1) - mean**2))
