@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> None:
 
     from training.commands.gate_names import gate_names
     from training.quality.gate import open_quality_gate
+    from training.quality.people import people_fall
     from training.quality.report import MARKDOWN, GateFacts, Report, write_report
     from training.quality.report_text import markdown
 
@@ -63,6 +64,7 @@ def run(options: argparse.Namespace) -> None:
     given = read_sets(options)
     if options.opinions and not any(one.proxy for one in given):
         raise ConfigError("--opinions is told beside a proxy, and no --set is one: leave it out")
+    people = people_fall(options.opinions) if options.opinions else {}
     sets = [_prepared(options, one) for one in given]
     gates = [
         open_quality_gate(path, name=name, provider=options.provider, threads=options.threads, device=options.device)
@@ -79,6 +81,7 @@ def run(options: argparse.Namespace) -> None:
         sets=found,
         resamples=options.resamples,
         blur=blur,
+        people=people,
     )
     text = "\n".join(markdown(report)) + "\n"
     write_report(options.output, report, text)
@@ -111,18 +114,14 @@ class _Prepared:
     """The side that is asked for."""
     teachers: "RatedSet"
     """Of the baselines."""
-    people: dict[str, float]
-    """``people_fall``; empty where it was not asked for, or the set is no proxy."""
 
 
 def _prepared(options: argparse.Namespace, rated: "RatedSet") -> _Prepared:
     from training.quality.evaluation import chosen
-    from training.quality.people import people_fall
     from training.quality.readers import require_pictures
 
     require_pictures(rated)
-    people = people_fall(options.opinions) if options.opinions and rated.proxy else {}
-    return _Prepared(rated, chosen(rated, options.split, options.every), _teachers(options, rated), people)
+    return _Prepared(rated, chosen(rated, options.split, options.every), _teachers(options, rated))
 
 
 def _on_set(
@@ -149,7 +148,6 @@ def _on_set(
         spreads=spreads(own, said, prepared.teachers),
         differences=tuple(differences(own, said, options.resamples, options.seed)),
         over_splits=told_over_splits(options, own, said, asked),
-        people=prepared.people,
         plots={
             **write_scatters(options.output, own, results),
             **write_examples(options.output, own, results, options.examples),

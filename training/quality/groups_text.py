@@ -49,18 +49,22 @@ def kinds_lines(one: OnSet) -> list[str]:
     return lines + [_failing(own) for own in one.judged]
 
 
-def ladders_lines(one: OnSet) -> list[str]:
-    """How often the score falls with the strength, kind by kind; empty where the set has no strengths."""
+def ladders_lines(one: OnSet, people: Mapping[str, float]) -> list[str]:
+    """How often the score falls with the strength, kind by kind; empty where the set has no strengths.
+
+    Args:
+        one: the set.
+        people: how often people's do (``people_fall``), to stand beside; may be empty.
+    """
     ladders = one.judged[0].ladders
     if not ladders:
         return []
-    people = [PEOPLE] if one.people else []
-    heads = ["kind", "contents", *people, "true scores", *(own.said.method for own in one.judged)]
+    heads = ["kind", "contents", *([PEOPLE] if people else []), "true scores", *(own.said.method for own in one.judged)]
     rows = [
         [
             kind.kind,
             str(kind.ladders),
-            *(_share(one.people.get(kind.kind, np.nan)) for _ in people),
+            *([_share(people.get(kind.kind, np.nan))] if people else []),
             _share(kind.true_strict),
             *(_falling(own.ladders[at]) for own in one.judged),
         ]
@@ -72,7 +76,7 @@ def ladders_lines(one: OnSet) -> list[str]:
         *table(heads, rows),
         "",
     ]
-    return lines + _people(one.people) + [_short(own) for own in one.judged]
+    return lines + _people(people) + [_short(own) for own in one.judged]
 
 
 def _people(people: Mapping[str, float]) -> list[str]:

@@ -50,8 +50,6 @@ class OnSet:
     """The distributions; None where the set or all methods have none."""
     differences: tuple[Difference, ...] = ()
     over_splits: tuple[OverSplits, ...] = ()
-    people: dict[str, float] = field(default_factory=dict)
-    """``people_fall``, where it was asked for."""
     plots: dict[str, str] = field(default_factory=dict)
     """Files beside the report, by what they show."""
 
@@ -71,6 +69,8 @@ class Report:
     sets: tuple[OnSet, ...]
     resamples: int
     blur: BlurTest | None = None
+    people: dict[str, float] = field(default_factory=dict)
+    """``people_fall``, told beside proxies, where it was asked for."""
 
 
 def write_report(folder: Path, report: Report, markdown: str) -> None:
@@ -98,6 +98,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "format": "framegate/quality-evaluation/1",
         "system": report.command,
         "resamples": report.resamples,
+        "people": report.people,
         "gates": [dataclasses.asdict(one) for one in report.gates],
         "sets": [_set_json(one) for one in report.sets],
         "blur": dataclasses.asdict(report.blur) if report.blur else None,
@@ -131,7 +132,6 @@ def _set_json(one: OnSet) -> dict[str, Any]:
         "distributions": dataclasses.asdict(one.spreads) if one.spreads else None,
         "differences": [dataclasses.asdict(own) for own in one.differences],
         "over_splits": [dataclasses.asdict(own) for own in one.over_splits],
-        "people": one.people,
         "plots": one.plots,
     }
 

@@ -44,7 +44,8 @@ def markdown(report: Report) -> Iterator[str]:
     for one in report.sets:
         yield from ("", f"## Within content: {_named(one)}", "", *contents_lines(one))
         yield from _section(f"Kinds of distortion: {_named(one)}", kinds_lines(one))
-        yield from _section(f"Stronger is worse: {_named(one)}", ladders_lines(one))
+        people = report.people if one.rated.proxy else {}
+        yield from _section(f"Stronger is worse: {_named(one)}", ladders_lines(one, people))
     if report.blur is not None:
         yield from ("", "## A slight blur, and what resizing loses", "", *_blur(report.blur))
     yield from _plots(report.sets)
