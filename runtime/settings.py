@@ -35,13 +35,10 @@ PREFIX = "FRAMEGATE_"
 TEST_PREFIX = "FRAMEGATE_TEST_"
 """Read by the project's tests only."""
 KUBERNETES = re.compile(
-    rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)|"
-    rf"{PREFIX}(\w+_)?PORT=(tcp|udp|sctp)://.*"
+    rf"{PREFIX}(\w+_)?((SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)=|PORT=(tcp|udp|sctp)://)"
 )
-"""What Kubernetes puts into every pod beside a service called framegate or framegate-metrics: no settings.
-
-As ``NAME=value``, or the name alone.
-"""
+"""How ``NAME=value`` begins that Kubernetes puts into every pod beside a service called framegate, or
+framegate-metrics: no settings."""
 SECRET = ("password", "secret", "token", "proxy")
 """In a client option's name; a proxy's URL may hold a password."""
 
@@ -241,8 +238,7 @@ def _config_path(arguments: Sequence[str]) -> Path | None:
 
 
 def _of_kubernetes(name: str, value: str | None) -> bool:
-    upper = name.upper()
-    return any(KUBERNETES.fullmatch(text) for text in (upper, f"{upper}={value}"))
+    return KUBERNETES.match(f"{name.upper()}={value}") is not None
 
 
 def _require_known_environment() -> None:

@@ -54,6 +54,7 @@ def find_photographs(folders: Sequence[Path], limit: int | None, seed: int) -> l
             height, width = picture_size(path)
             if min(height, width) < LEAST_SIDE:
                 small.append(f"{path} ({width} x {height})")
+                continue
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             name = _utf8(path, f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}")
             found.setdefault(sha256, Photograph(path, name, sha256))
